@@ -1,0 +1,45 @@
+/* file.h - reading, mapping and atomically replacing files; folders; locks.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GP_FILE_H
+#define GP_FILE_H
+
+#include <stdio.h>
+
+#include "base/error.h"
+
+typedef struct gp_map {
+    const uint8_t *data;
+    size_t size;
+} gp_map;
+
+gopro_status gp_map_open(gp_map *m, const char *path, gopro_error *err); /* read-only mapping; an empty file maps to size 0 */
+void gp_map_close(gp_map *m);
+
+/* Whole file into malloc'ed memory with a NUL after it (not counted); FORMAT error above max_bytes. */
+gopro_status gp_read_file(char **data, size_t *size, const char *path, size_t max_bytes, gopro_error *err);
+
+/* A file that appears under its name only when complete: written as "<path>.tmp.<pid>", synced, renamed by commit; removed by
+ * abort.  After commit or abort f is zeroed. */
+typedef struct gp_outfile {
+    FILE *fp;
+    char *path, *tmp;
+} gp_outfile;
+gopro_status gp_outfile_open(gp_outfile *f, const char *path, gopro_error *err);
+gopro_status gp_outfile_commit(gp_outfile *f, gopro_error *err); /* also reports a full disk */
+void gp_outfile_abort(gp_outfile *f);
+gopro_status gp_write_file(const char *path, const void *data, size_t size, gopro_error *err); /* the three in one */
+
+gopro_status gp_mkdirs(const char *path, gopro_error *err); /* like mkdir -p */
+bool gp_path_exists(const char *path);
+bool gp_path_is_dir(const char *path);
+char *gp_path_join(const char *a, const char *b); /* malloc'ed "a/b"; b alone if absolute or a is NULL or empty */
+
+/* Names in a folder without "." and "..", sorted bytewise; names and the array in one malloc'ed block each, free with gp_list_free. */
+gopro_status gp_list_dir(char ***names, size_t *n, const char *path, gopro_error *err);
+void gp_list_free(char ***names, size_t n);
+
+/* An exclusive lock on "<folder>/.lock", held until gp_unlock or process end; INVALID "folder in use" if another process has it. */
+gopro_status gp_lock_dir(int *fd, const char *folder, gopro_error *err);
+void gp_unlock(int *fd);
+
+#endif

@@ -1,0 +1,44 @@
+/* options.h - the one table of all options: it feeds the configuration file, key=value arguments, --help and the run record.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GP_OPTIONS_H
+#define GP_OPTIONS_H
+
+#include "base/error.h"
+#include "base/str.h"
+
+typedef enum gp_opt_type { GP_OPT_BOOL, GP_OPT_INT, GP_OPT_REAL, GP_OPT_STRING, GP_OPT_CHOICE, GP_OPT_INT_LIST } gp_opt_type;
+
+typedef struct gp_opt {
+    const char *name; /* "optim.lr" */
+    gp_opt_type type;
+    const char *value;   /* default, as text; "" for an unset string; "auto" allowed where the help says so */
+    double min, max;     /* INT, REAL */
+    const char *choices; /* CHOICE: "rms|unit|none" */
+    const char *help;    /* one line, with the unit */
+} gp_opt;
+
+extern const gp_opt gp_opts[];
+extern const size_t gp_n_opts;
+
+typedef struct gp_options gp_options; /* one value per table entry */
+
+gp_options *gp_options_create(void); /* all defaults; NULL when out of memory */
+gp_options *gp_options_clone(const gp_options *o);
+void gp_options_free(gp_options **o);
+
+/* Unknown name: INVALID with the nearest name.  Bad value: INVALID with the range or the choices.  `where` ("config.yaml:7", "argument")
+ * begins the message. */
+gopro_status gp_options_set(gp_options *o, const char *name, const char *value, const char *where, gopro_error *err);
+gopro_status gp_options_load_yaml(gp_options *o, const char *path, gopro_error *err); /* nested maps become dotted names */
+gopro_status gp_options_to_yaml(const gp_options *o, gp_str *out);                    /* every option, in table order */
+
+/* Getters: a name that is not in the table is a programming error (assert). */
+bool gp_opt_bool(const gp_options *o, const char *name);
+int64_t gp_opt_int(const gp_options *o, const char *name);
+double gp_opt_real(const gp_options *o, const char *name);
+const char *gp_opt_string(const gp_options *o, const char *name); /* STRING and CHOICE; borrowed */
+bool gp_opt_is(const gp_options *o, const char *name, const char *choice);
+bool gp_opt_is_set(const gp_options *o, const char *name);                             /* the user gave it */
+size_t gp_opt_int_list(const gp_options *o, const char *name, int64_t *v, size_t cap); /* "1,2,3" or "1-3" */
+
+#endif

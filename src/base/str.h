@@ -1,0 +1,24 @@
+/* str.h - a growing byte string, and nearest names for messages.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GP_STR_H
+#define GP_STR_H
+
+#include "base/compiler.h"
+
+typedef struct gp_str {
+    char *s; /* always NUL-terminated once something was added; free with gp_str_free */
+    size_t len, cap;
+    bool failed; /* sticky: out of memory */
+} gp_str;
+
+void gp_str_free(gp_str *b);
+void gp_str_add(gp_str *b, const char *s);
+void gp_str_addn(gp_str *b, const char *s, size_t n);
+void gp_str_addf(gp_str *b, const char *fmt, ...) GP_PRINTF(2, 3);
+char *gp_strdup(const char *s);
+char *gp_sprintf(const char *fmt, ...) GP_PRINTF(1, 2); /* malloc'ed */
+
+/* The candidate with the smallest edit distance to s, or NULL if none is near (distance > max(2, len/3)). */
+const char *gp_nearest(const char *s, const char *const *candidates, size_t n);
+
+#endif

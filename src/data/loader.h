@@ -1,0 +1,45 @@
+/* loader.h - threads that decode images and make views ahead of the step.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GP_LOADER_H
+#define GP_LOADER_H
+
+#include "data/dataset.h"
+#include "image/views.h"
+
+/* Decoded images of a list, shared by epochs, bounded in bytes (images beyond the bound are decoded each time). */
+typedef struct gp_image_store gp_image_store;
+gopro_status gp_image_store_create(gp_image_store **s, const char *root, const gp_item *item, size_t n, size_t max_bytes, gopro_error *err);
+void gp_image_store_free(gp_image_store **s);
+
+typedef struct gp_batch {
+    float *view[3];   /* [B,3,R,R]; NULL if not asked for */
+    uint32_t *label;  /* [B] */
+    uint32_t *sample; /* [B] index in the list */
+    size_t B, epoch, iter;
+} gp_batch;
+
+typedef struct gp_loader_config {
+    gp_view_config view;
+    bool want[3]; /* crop, MoCo, AugMix */
+    size_t batch, epochs, first_epoch;
+    uint64_t seed;
+    size_t threads; /* loader threads, >= 1 */
+    size_t ahead;   /* batches prepared ahead, >= 1 */
+} gp_loader_config;
+
+typedef struct gp_loader gp_loader;
+/* Batches of every epoch in order: a fresh permutation per epoch, last incomplete batch dropped if there is a full one (METHODS 5.3). */
+gopro_status gp_loader_create(gp_loader **l, gp_image_store *s, const gp_item *item, size_t n, const gp_loader_config *c, gopro_error *err);
+void gp_loader_free(gp_loader **l); /* stops and joins the threads */
+size_t gp_loader_iters(size_t n, size_t batch);
+/* Next batch, in order whatever the threads did; *b is NULL after the last.  Give it back with gp_loader_release before the next but one.
+ */
+gopro_status gp_loader_next(gp_loader *l, gp_batch **b, gopro_error *err);
+void gp_loader_release(gp_loader *l, gp_batch *b);
+
+/* Test transform of items first..first+n-1 into x [n,3,R,R], decoding on the pool. */
+struct gp_pool;
+gopro_status gp_test_pixels(float *x, const char *root, const gp_item *item, size_t n, const gp_view_config *c, struct gp_pool *pool,
+                            gopro_error *err);
+
+#endif

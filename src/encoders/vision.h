@@ -1,0 +1,19 @@
+/* vision.h - the image tower (METHODS 1.3) with per-layer statistics taps (3.7 step 1).
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GP_ENCODERS_VISION_H
+#define GP_ENCODERS_VISION_H
+
+#include "encoders/model.h"
+
+/* pixels [B, 3, image, image] normalised -> feat [B, embed], not normalised.  mu, sigma [B, layers, width] over all N+1 rows of each
+ * block's output, or both NULL.  Images are independent: the batch may be cut anywhere (it is, to bound memory). */
+gopro_status gp_vision_fwd(gp_model *m, gp_real *feat, gp_real *mu, gp_real *sigma, const gp_real *pixels, size_t B, gopro_error *err);
+
+/* Training form: keeps what the backward pass needs in `a`; backward adds weight gradients into dw (a gp_clip_weights shaped like the
+ * model's, holding gradients).  save is arena memory. */
+typedef struct gp_vision_save gp_vision_save;
+gopro_status gp_vision_train_fwd(gp_model *m, gp_arena *a, gp_vision_save **save, gp_real *feat, const gp_real *pixels, size_t B,
+                                 gopro_error *err);
+gopro_status gp_vision_train_bwd(gp_model *m, gp_vision_save *save, const gp_real *dfeat, gp_clip_weights *dw, gopro_error *err);
+
+#endif

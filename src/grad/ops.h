@@ -1,0 +1,29 @@
+/* ops.h - the differentiable operations of the methods, forward now and backward on the tape.  Sizes are checked by assert: they are the
+ * method's, not the user's.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GP_OPS_H
+#define GP_OPS_H
+
+#include "encoders/text.h"
+#include "grad/tape.h"
+
+gp_var gp_linear(gp_tape *t, gp_var x, gp_var w, gp_var b); /* [n,in],[out,in],[1,out] (b.v NULL: none) -> [n,out] */
+gp_var gp_relu(gp_tape *t, gp_var x);
+gp_var gp_axpby(gp_tape *t, gp_real a, gp_var x, gp_real b, gp_var y); /* a x + b y, same shape */
+gp_var gp_scale(gp_tape *t, gp_real a, gp_var x);
+gp_var gp_unit_rows(gp_tape *t, gp_var x, gp_real length);             /* length * x / max(||x||, 1e-12) per row (METHODS 0) */
+gp_var gp_add_tiled(gp_tape *t, gp_var x, gp_var tile);                /* x [n*M, C] + tile [M, C] repeated n times */
+gp_var gp_repeat_rows(gp_tape *t, gp_var x, size_t times);             /* every row `times` times in a row: [n,C] -> [n*times,C] */
+gp_var gp_rows(gp_tape *t, gp_var x, size_t first, size_t n);          /* a slice of rows; shares storage, its gradient is x's */
+gp_var gp_gather(gp_tape *t, gp_var x, const uint32_t *idx, size_t n); /* rows idx[i]; idx copied */
+gp_var gp_concat_rows(gp_tape *t, const gp_var *x, size_t n);
+gp_var gp_mix_layers(gp_tape *t, gp_var a, const gp_var *f,
+                     size_t L);                                 /* a [M,L], f[l] [n,C] -> [n*M,C]: sum_l a[m,l] f_l (METHODS 3.7 step 3) */
+gp_var gp_row_dots(gp_tape *t, gp_var x, gp_var y, gp_real s);  /* x [n,C], y [n*K,C] -> [n,K]: s <x_i, y_(i,k)> */
+gp_var gp_matmul_nt(gp_tape *t, gp_var x, gp_var y, gp_real s); /* x [n,C], y [K,C] -> [n,K]: s x y^T */
+gp_var gp_batchnorm(gp_tape *t, gp_var x, gp_var gain, gp_var bias, gp_real *running_mean, gp_real *running_var,
+                    bool training); /* METHODS 5.5 */
+gp_var gp_text_encode(gp_tape *t, gp_model *m, const gp_text_plan *p, gp_var contexts /* [C*M, Dt] */, size_t C, const gp_pair *pairs,
+                      size_t n); /* -> [n, E], not normalised */
+
+#endif

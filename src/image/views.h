@@ -1,0 +1,42 @@
+/* views.h - the training views: crop, MoCo v3 recipe, AugMix (METHODS 4).
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GP_VIEWS_H
+#define GP_VIEWS_H
+
+#include "image/image.h"
+
+typedef struct gp_view_config {
+    uint32_t size; /* output pixels R; blur sigma and translations scale with R/224 */
+    float mean[3], std[3];
+    double scale_min, scale_max; /* area of RandomResizedCrop (0.08, 1) */
+    int moco_recipe;             /* 1, 2; 0: each at random */
+    int augmix_severity;         /* 1 */
+    bool augmix_own_crop;        /* draw another crop instead of the train view's */
+} gp_view_config;
+
+/* The three views of one decoded image.  x [3,R,R] train transform; x1 MoCo, x2 AugMix of x's 8-bit crop; x1, x2 may be NULL (not made).
+ * Randomness only from the streams (seed, GP_RNG_VIEW_*, epoch, sample): a view does not depend on which others are made. */
+gopro_status gp_views_make(float *x, float *x1, float *x2, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch,
+                           uint64_t sample, gopro_error *err);
+
+/* The parts, for tests and pretraining; all in place on 8-bit RGB. */
+gopro_status gp_random_resized_crop(gp_image *out, const gp_image *im, uint32_t size, double smin, double smax, gp_filter f, gp_rng *r,
+                                    gopro_error *err);
+void gp_color_jitter(gp_image *im, double brightness, double contrast, double saturation, double hue, gp_rng *r);
+void gp_adjust_brightness(gp_image *im, float f);
+void gp_adjust_contrast(gp_image *im, float f);
+void gp_adjust_saturation(gp_image *im, float f);
+void gp_adjust_hue(gp_image *im, float f);
+void gp_to_grey(gp_image *im);
+gopro_status gp_gaussian_blur(gp_image *im, float sigma, gopro_error *err);
+void gp_solarize(gp_image *im, int threshold);
+void gp_posterize(gp_image *im, int bits);
+void gp_autocontrast(gp_image *im);
+void gp_equalize(gp_image *im);
+/* Output pixel (X,Y) reads input (a(X+.5)+b(Y+.5)+c, d(X+.5)+e(Y+.5)+f), bilinear, black outside (METHODS 4.4). */
+gopro_status gp_affine(gp_image *im, const double coeff[6], gopro_error *err);
+gopro_status gp_rotate(gp_image *im, double degrees, gopro_error *err);
+gopro_status gp_augmix(float *x /* [3,h,w] normalised */, const gp_image *crop, const float mean[3], const float std[3], int severity,
+                       gp_rng *r, gopro_error *err);
+
+#endif

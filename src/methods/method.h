@@ -1,0 +1,91 @@
+/* method.h - what a method is: a name, what it wants computed for it, and three functions.  It owns no state and opens no file.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GP_METHOD_H
+#define GP_METHOD_H
+
+#include "base/options.h"
+#include "encoders/text.h"
+#include "encoders/vision.h"
+#include "grad/ops.h"
+#include "losses/losses.h"
+#include "optim/params.h"
+
+enum {
+    GP_WANT_STATS = 1, /* mu, sigma of the image */
+    GP_WANT_CENTER = 2 /* the mean statistics of the training shots (stored as parameter state center.mu, center.sigma) */
+};
+
+typedef enum gp_view_kind { GP_VIEW_NONE, GP_VIEW_CROP, GP_VIEW_MOCO, GP_VIEW_AUGMIX, GP_VIEW_SSL } gp_view_kind;
+#define GP_MAX_VIEWS 3
+
+/* Everything fixed for a run. */
+typedef struct gp_setup {
+    gp_model *model;
+    const gp_options *opt;
+    const gp_real *word_ctx; /* [M, Dt] embeddings of the initial words, NULL if the start is random */
+    size_t M;
+    bool case_file; /* reading a parity case: options absent there mean the oracle's defaults */
+} gp_setup;
+
+/* One view of a batch after the frozen image tower; rows of feat are n(v). */
+typedef struct gp_view {
+    gp_real *feat;       /* [B, E] normalised; NULL if the view was not computed */
+    gp_real *raw;        /* [B, E] as the tower gave it */
+    gp_real *mu, *sigma; /* [B, L, Dv] or NULL */
+} gp_view;
+
+typedef struct gp_term {
+    char name[24];
+    double weight, value; /* value: summed over micro-steps, unweighted */
+} gp_term;
+#define GP_MAX_TERMS 8
+
+/* One evaluation of a method on a batch. */
+typedef struct gp_step {
+    const gp_setup *setup;
+    gp_params *p;
+    const gp_text_plan *plan; /* current label set */
+    size_t K, B;
+    const uint32_t *label;      /* [B], NULL at test */
+    gp_view view[GP_MAX_VIEWS]; /* 0: the image itself */
+    bool training;
+    double logit_scale;
+    /* results */
+    gp_real *logits; /* [B, K] */
+    gp_term term[GP_MAX_TERMS];
+    size_t n_terms;
+    double loss; /* sum of weight * value */
+    /* diagnostics a method may fill: sum over images of what its log line reports */
+    gp_real *ctx_shift; /* [B, M, Dt] or NULL if the caller does not want it */
+    void *shared;       /* a method's per-step variables, from the tape arena */
+} gp_step;
+
+typedef struct gp_method {
+    const char *name;
+    unsigned wants;
+    /* Which views the settings need, in order; view[0] is always GP_VIEW_CROP in training. */
+    void (*views)(const gp_setup *s, gp_view_kind kind[GP_MAX_VIEWS]);
+    /* Name, shape and start of each learnable tensor; checks its options (INVALID for contradictions). NULL: nothing to learn. */
+    gopro_status (*declare)(gp_params *p, const gp_setup *s, gopro_error *err);
+    /* Once per step, image-independent work (text features of CoOp); may be NULL. */
+    void (*shared)(gp_tape *t, gp_step *s);
+    /* Images first .. first+n-1: fills their logits; in training adds the separable terms, already divided by s->B, via gp_step_term. */
+    void (*images)(gp_tape *t, gp_step *s, size_t first, size_t n);
+    /* Terms that couple the batch (L_Con, batch norm); may be NULL. */
+    void (*batch)(gp_tape *t, gp_step *s);
+    /* The image embedding a figure should show (n(P_v(v)) or v): [B, E] into out; NULL: the CLIP feature. */
+    void (*embed)(gp_tape *t, gp_step *s, gp_real *out);
+} gp_method;
+
+extern const gp_method *const gp_methods[];
+extern const size_t gp_n_methods;
+const gp_method *gp_method_find(const char *name); /* NULL if unknown */
+
+/* For methods: adds a loss term; seeds its gradient with `weight` if training. */
+void gp_step_term(gp_tape *t, gp_step *s, const char *name, double weight, gp_var value);
+
+/* Runs shared, images (in micro-steps bounded by rows, a fixed rule independent of threads) and batch, backward after each in training.
+ * Gradients are added into s->p.  Fills logits, terms, loss.  NUMERIC error names term or tensor if something is not finite. */
+gopro_status gp_step_run(const gp_method *m, gp_tape *t, gp_step *s, gopro_error *err);
+
+#endif
