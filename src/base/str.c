@@ -1,0 +1,120 @@
+/* str.c - a growing byte string, and nearest names for messages.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void gp_str_free(gp_str *b)
+{
+    free(b->s);
+    *b = (gp_str){0};
+}
+
+/* Room for n more bytes and the NUL. */
+static bool reserve(gp_str *b, size_t n)
+{
+    size_t need;
+    if (b->failed || !gp_add_size(&need, b->len, n) || !gp_add_size(&need, need, 1)) {
+        b->failed = true;
+        return false;
+    }
+    if (need <= b->cap) return true;
+    size_t cap = gp_max_size(need, gp_max_size(64, b->cap <= SIZE_MAX / 2 ? b->cap * 2 : need));
+    char *s = realloc(b->s, cap);
+    if (!s) {
+        b->failed = true;
+        return false;
+    }
+    b->s = s;
+    b->cap = cap;
+    return true;
+}
+
+void gp_str_addn(gp_str *b, const char *s, size_t n)
+{
+    if (!reserve(b, n)) return;
+    if (n) memcpy(b->s + b->len, s, n);
+    b->len += n;
+    b->s[b->len] = '\0';
+}
+
+void gp_str_add(gp_str *b, const char *s)
+{
+    gp_str_addn(b, s, strlen(s));
+}
+
+void gp_str_addf(gp_str *b, const char *fmt, ...)
+{
+    va_list ap, again;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    if (n < 0) {
+        b->failed = true;
+    } else if (reserve(b, (size_t)n)) {
+        vsnprintf(b->s + b->len, (size_t)n + 1, fmt, again);
+        b->len += (size_t)n;
+    }
+    va_end(again);
+}
+
+char *gp_strdup(const char *s)
+{
+    size_t n = strlen(s) + 1;
+    char *p = malloc(n);
+    if (p) memcpy(p, s, n);
+    return p;
+}
+
+char *gp_sprintf(const char *fmt, ...)
+{
+    va_list ap, again;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    char *p = n < 0 ? NULL : malloc((size_t)n + 1);
+    if (p) vsnprintf(p, (size_t)n + 1, fmt, again);
+    va_end(again);
+    return p;
+}
+
+#define MAX_NAME 127
+
+/* Levenshtein distance, one row of the table at a time. */
+static size_t edit_distance(const char *a, size_t na, const char *b, size_t nb)
+{
+    size_t row[MAX_NAME + 1];
+    for (size_t j = 0; j <= nb; j++) row[j] = j;
+    for (size_t i = 1; i <= na; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= nb; j++) {
+            size_t replace = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            row[j] = gp_min_size(replace, gp_min_size(row[j], row[j - 1]) + 1);
+        }
+    }
+    return row[nb];
+}
+
+const char *gp_nearest(const char *s, const char *const *candidates, size_t n)
+{
+    size_t len = strlen(s), best = SIZE_MAX;
+    const char *found = NULL;
+    if (len > MAX_NAME) return NULL;
+    for (size_t i = 0; i < n; i++) {
+        size_t nc = strlen(candidates[i]);
+        if (nc > MAX_NAME) continue;
+        size_t d = edit_distance(s, len, candidates[i], nc);
+        if (d < best) {
+            best = d;
+            found = candidates[i];
+        }
+    }
+    return best <= gp_max_size(2, len / 3) ? found : NULL;
+}
