@@ -12,8 +12,8 @@ typedef struct gp_opt {
     const char *name; /* "optim.lr" */
     gp_opt_type type;
     const char *value;   /* default, as text; "" for an unset string; "auto" allowed where the help says so */
-    double min, max;     /* INT, REAL */
-    const char *choices; /* CHOICE: "rms|unit|none" */
+    double min, max;     /* INT, REAL; each element of an INT_LIST */
+    const char *choices; /* CHOICE: "rms|unit|none"; a STRING with choices is one of them or a number from min to max */
     const char *help;    /* one line, with the unit */
 } gp_opt;
 
@@ -22,7 +22,8 @@ extern const size_t gp_n_opts;
 
 typedef struct gp_options gp_options; /* one value per table entry */
 
-gp_options *gp_options_create(void); /* all defaults; NULL when out of memory */
+gp_options *gp_options_create(void);                              /* all defaults; NULL when out of memory */
+gp_options *gp_options_create_for(const gp_opt *table, size_t n); /* the same for another table, which must outlive it */
 gp_options *gp_options_clone(const gp_options *o);
 void gp_options_free(gp_options **o);
 
@@ -30,7 +31,9 @@ void gp_options_free(gp_options **o);
  * begins the message. */
 gopro_status gp_options_set(gp_options *o, const char *name, const char *value, const char *where, gopro_error *err);
 gopro_status gp_options_load_yaml(gp_options *o, const char *path, gopro_error *err); /* nested maps become dotted names */
-gopro_status gp_options_to_yaml(const gp_options *o, gp_str *out);                    /* every option, in table order */
+/* The same from memory; label names the text in messages. */
+gopro_status gp_options_load_yaml_text(gp_options *o, const char *text, size_t len, const char *label, gopro_error *err);
+gopro_status gp_options_to_yaml(const gp_options *o, gp_str *out); /* every option, in table order */
 
 /* Getters: a name that is not in the table is a programming error (assert). */
 bool gp_opt_bool(const gp_options *o, const char *name);

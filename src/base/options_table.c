@@ -1,0 +1,106 @@
+/* options_table.c - every option of the program, in the order of the configuration file; groups stand together.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "base/options.h"
+
+#define INT_OPT(n, d, lo, hi, h) \
+    { \
+        .name = n, .type = GP_OPT_INT, .value = d, .min = lo, .max = hi, .help = h \
+    }
+#define REAL_OPT(n, d, lo, hi, h) \
+    { \
+        .name = n, .type = GP_OPT_REAL, .value = d, .min = lo, .max = hi, .help = h \
+    }
+#define BOOL_OPT(n, d, h) \
+    { \
+        .name = n, .type = GP_OPT_BOOL, .value = d, .help = h \
+    }
+#define CHOICE_OPT(n, d, c, h) \
+    { \
+        .name = n, .type = GP_OPT_CHOICE, .value = d, .choices = c, .help = h \
+    }
+#define STRING_OPT(n, d, h) \
+    { \
+        .name = n, .type = GP_OPT_STRING, .value = d, .help = h \
+    }
+
+const gp_opt gp_opts[] = {
+    CHOICE_OPT("method", "gopro", "zeroshot|gopro", "what is trained and tested"),
+    INT_OPT("seed", "1", 0, 9007199254740992.0, "names every random stream of a run"),
+    INT_OPT("shots", "16", 1, 1e6, "training images per class; a class with fewer gives all it has"),
+    INT_OPT("M", "4", 1, 64, "context tokens before the class name; equals the number of tokens of ctx_init if that is set"),
+    STRING_OPT("ctx_init", "a photo of a", "words the context starts from; empty: random"),
+    STRING_OPT("template", "", "prompt with one {} for zero-shot; empty: the dataset's own"),
+    CHOICE_OPT("ensemble", "none", "none|7|80", "zero-shot templates averaged: one, the selected 7, or the 80 of ImageNet"),
+    CHOICE_OPT("precision", "f32", "f32|bf16", "weights of the frozen encoders in matrix products"),
+    INT_OPT("threads", "0", 0, 1024, "threads that compute; 0: all processors"),
+    {.name = "logit_scale",
+     .type = GP_OPT_STRING,
+     .value = "checkpoint",
+     .min = 1e-3,
+     .max = 1e4,
+     .choices = "checkpoint|fit",
+     .help = "factor of the logits: the checkpoint's, fitted to the training shots, or a number"},
+
+    INT_OPT("loader.threads", "1", 0, 256, "threads that decode and augment images"),
+
+    REAL_OPT("optim.lr", "0.002", 0, 10, "learning rate after warm-up"),
+    REAL_OPT("optim.momentum", "0.9", 0, 0.9999, "momentum of SGD"),
+    REAL_OPT("optim.weight_decay", "5e-4", 0, 1, "weight decay of SGD"),
+    INT_OPT("optim.epochs", "50", 1, 1e6, "passes over the training shots"),
+    INT_OPT("optim.batch", "4", 1, 65536, "images per step"),
+    INT_OPT("optim.warmup_epochs", "1", 0, 1e6, "epochs at the warm-up rate"),
+    REAL_OPT("optim.warmup_lr", "1e-5", 0, 10, "learning rate of the warm-up epochs"),
+
+    REAL_OPT("views.scale_min", "0.08", 1e-4, 1, "smallest part of the image's area that a training crop keeps"),
+    REAL_OPT("views.scale_max", "1", 1e-4, 1, "largest part of the image's area that a training crop keeps"),
+
+    CHOICE_OPT("gopro.frg_norm", "rms", "rms|unit|none", "scale of the rescaled features: sqrt(width), 1 or as they come"),
+    BOOL_OPT("gopro.frg_center", "1", "subtract the mean statistics of the training shots"),
+    BOOL_OPT("gopro.decoder_bias", "0", "give the decoders of the meta-nets a bias"),
+    CHOICE_OPT("gopro.frg", "linear", "linear|pool", "feature rescaling: learnt linear maps or pooling without parameters"),
+    CHOICE_OPT("gopro.rho", "separate", "separate|shared", "one meta-net per view or one for all"),
+    CHOICE_OPT("gopro.sem", "l2_label", "l2_label|mse_all",
+               "semantic loss: L2 distance of the true class's text features, or mean square over all classes"),
+    CHOICE_OPT("gopro.sem_detach", "none", "none|anchor", "anchor: no semantic gradient into the original view's branch"),
+    CHOICE_OPT("gopro.pv", "residual", "residual|linear_bn|off", "visual projector"),
+    REAL_OPT("gopro.alpha", "0.1", 0, 100, "weight of the visual projector's learnt part"),
+    REAL_OPT("gopro.tau", "0.1", 1e-4, 100, "temperature of the contrastive loss"),
+    REAL_OPT("gopro.lambda_ce", "1", 0, 1e6, "weight of the cross-entropy; 0: not computed"),
+    REAL_OPT("gopro.lambda_sem1", "1", 0, 1e6, "weight of the semantic loss of the MoCo view; 0: not computed"),
+    REAL_OPT("gopro.lambda_sem2", "1", 0, 1e6, "weight of the semantic loss of the AugMix view; 0: not computed"),
+    REAL_OPT("gopro.lambda_con", "1", 0, 1e6, "weight of the contrastive loss; 0: not computed"),
+    CHOICE_OPT("gopro.moco_recipe", "1", "1|2|random", "which MoCo v3 augmentation makes the second view"),
+    CHOICE_OPT("gopro.augmix_base", "same_crop", "same_crop|own_crop", "AugMix of the clean view's crop or of a crop of its own"),
+    INT_OPT("gopro.augmix_severity", "1", 1, 10, "strength of the AugMix operations"),
+
+    BOOL_OPT("data.skip_bad", "0", "leave out images that do not decode instead of stopping"),
+    INT_OPT("data.split_seed", "1", 0, 9007199254740992.0, "seed of the split made where a dataset has none"),
+    INT_OPT("data.cache_mib", "2048", 0, 16777216, "memory for decoded images and features, MiB"),
+
+    INT_OPT("checkpoint.every", "10", 0, 1e6, "epochs between checkpoints; 0: only when interrupted"),
+
+    INT_OPT("test.batch", "100", 1, 65536, "images per step when testing"),
+
+    INT_OPT("pretrain.image", "64", 8, 4096, "image side, pixels"),
+    INT_OPT("pretrain.patch", "16", 1, 512, "patch side, pixels; divides the image side"),
+    INT_OPT("pretrain.v_width", "128", 1, 8192, "width of the image tower; a multiple of its heads"),
+    INT_OPT("pretrain.v_layers", "6", 1, 128, "blocks of the image tower"),
+    INT_OPT("pretrain.v_heads", "4", 1, 256, "attention heads of the image tower"),
+    INT_OPT("pretrain.t_width", "128", 1, 8192, "width of the text tower; a multiple of its heads"),
+    INT_OPT("pretrain.t_layers", "3", 1, 128, "blocks of the text tower"),
+    INT_OPT("pretrain.t_heads", "4", 1, 256, "attention heads of the text tower"),
+    INT_OPT("pretrain.context", "32", 4, 1024, "longest text, tokens with start and end"),
+    INT_OPT("pretrain.embed", "128", 1, 8192, "width of the joint space"),
+    INT_OPT("pretrain.vocab", "4096", 515, 1048576, "size of the vocabulary learnt from the captions, tokens"),
+    INT_OPT("pretrain.steps", "8000", 1, 1e9, "optimiser steps"),
+    INT_OPT("pretrain.batch", "512", 2, 65536, "image-text pairs per step"),
+    REAL_OPT("pretrain.lr", "1.5e-3", 0, 1, "highest learning rate"),
+    INT_OPT("pretrain.warmup", "200", 0, 1e9, "steps of linear warm-up"),
+    REAL_OPT("pretrain.weight_decay", "0.1", 0, 10, "weight decay of AdamW"),
+    REAL_OPT("pretrain.beta1", "0.9", 0, 0.99999, "first moment's decay of AdamW"),
+    REAL_OPT("pretrain.beta2", "0.98", 0, 0.99999, "second moment's decay of AdamW"),
+    REAL_OPT("pretrain.clip", "1.0", 0, 1e6, "largest gradient norm; 0: no clipping"),
+    REAL_OPT("pretrain.ema", "0.998", 0, 0.999999, "decay of the averaged weights; 0: none"),
+    INT_OPT("pretrain.val_every", "500", 1, 1e9, "steps between validations"),
+};
+const size_t gp_n_opts = GP_COUNT(gp_opts);
