@@ -101,6 +101,9 @@ const gp_opt gp_opts[] = {
     REAL_OPT("pretrain.beta2", "0.98", 0, 0.99999, "second moment's decay of AdamW"),
     REAL_OPT("pretrain.clip", "1.0", 0, 1e6, "largest gradient norm; 0: no clipping"),
     REAL_OPT("pretrain.ema", "0.998", 0, 0.999999, "decay of the averaged weights; 0: none"),
+    REAL_OPT("pretrain.label_smoothing", "0.1", 0, 0.9, "share of the contrastive target spread over the batch"),
+    REAL_OPT("pretrain.crop_min", "0.2", 0.01, 1, "smallest area of a training crop, share of the image"),
+    REAL_OPT("pretrain.line_weight", "0.3", 0, 1, "how often drawings in line style are shown, against 1 for the others"),
     INT_OPT("pretrain.val_every", "500", 1, 1e9, "steps between validations"),
 };
 const size_t gp_n_opts = GP_COUNT(gp_opts);
