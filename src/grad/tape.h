@@ -26,6 +26,10 @@ void gp_tape_free(gp_tape **t);
 gp_compute *gp_tape_compute(gp_tape *t);
 gp_arena *gp_tape_arena(gp_tape *t); /* values, gradients, saves: all until the pop */
 
+/* Off: no variable made from now on gets a gradient and nothing is recorded (evaluation with trained parameters).  Returns what it was. */
+bool gp_tape_set_recording(gp_tape *t, bool on);
+bool gp_tape_recording(const gp_tape *t);
+
 /* Uninitialised value, zeroed gradient when wants_grad. Out of memory: sticky failure, an empty var; later ops do nothing. */
 gp_var gp_tape_var(gp_tape *t, size_t rows, size_t cols, bool wants_grad);
 gp_var gp_const(gp_real *v, size_t rows, size_t cols);                                       /* borrowed data without gradient */
