@@ -176,17 +176,31 @@ gopro_status gp_options_set_at(gp_options *o, size_t i, const char *value, const
     return GOPRO_OK;
 }
 
+/* The candidates are the options and, for a name without a dot, the groups. */
 gopro_status gp_options_unknown(const gp_options *o, const char *name, const char *where, gopro_error *err)
 {
-    const char *near = NULL, **names = calloc(o->n, sizeof *names);
-    if (names) {
-        for (size_t i = 0; i < o->n; i++) names[i] = o->table[i].name;
-        near = gp_nearest(name, names, o->n);
-        free(names);
+    const char *near = NULL, **names = calloc(2 * o->n + 1, sizeof *names);
+    char *groups = calloc(o->n + 1, 64);
+    if (names && groups) {
+        size_t n = 0;
+        for (size_t i = 0; i < o->n; i++) {
+            const char *dot = strchr(o->table[i].name, '.');
+            names[n++] = o->table[i].name;
+            if (!dot || dot - o->table[i].name > 63 || strchr(name, '.')) continue;
+            memcpy(groups + 64 * i, o->table[i].name, (size_t)(dot - o->table[i].name));
+            names[n++] = groups + 64 * i;
+        }
+        near = gp_nearest(name, names, n);
     }
     const char *w = where ? where : "option";
-    if (near) return gp_fail(err, GOPRO_E_INVALID, "%s: there is no option '%.80s'; did you mean %s?", w, name, near);
-    return gp_fail(err, GOPRO_E_INVALID, "%s: there is no option '%.80s'; --help lists them", w, name);
+    gopro_status st;
+    if (near)
+        st = gp_fail(err, GOPRO_E_INVALID, "%s: there is no option '%.80s'; did you mean %s?", w, name, near);
+    else
+        st = gp_fail(err, GOPRO_E_INVALID, "%s: there is no option '%.80s'; --help lists them", w, name);
+    free(names);
+    free(groups);
+    return st;
 }
 
 gopro_status gp_options_set(gp_options *o, const char *name, const char *value, const char *where, gopro_error *err)

@@ -18,7 +18,8 @@ typedef struct reader {
     gp_str name;                /* dotted name of the open map, with a dot behind it */
     size_t lens[MAX_DEPTH + 1]; /* length of name before each open map */
     size_t depth;
-    gp_str list; /* a sequence so far */
+    unsigned key_line; /* of the key whose value is being read */
+    gp_str list;       /* a sequence so far */
 } reader;
 
 static unsigned line_of(const yaml_event_t *e)
@@ -57,12 +58,12 @@ static bool is_group(const gp_options *o, const char *prefix, size_t len)
 }
 
 /* r->name is a map's dotted name: it must begin names of the table and be new. */
-static gopro_status open_group(reader *r, const yaml_event_t *e, gopro_error *err)
+static gopro_status open_group(reader *r, gopro_error *err)
 {
     if (!is_group(r->o, r->name.s, r->name.len)) {
         r->name.s[r->name.len - 1] = '\0';
         char where[300];
-        (void)snprintf(where, sizeof where, "%.200s:%u", r->label, line_of(e));
+        (void)snprintf(where, sizeof where, "%.200s:%u", r->label, r->key_line);
         return gp_options_unknown(r->o, r->name.s, where, err);
     }
     char *mark = gp_sprintf("\n%s\n", r->name.s);
@@ -71,7 +72,7 @@ static gopro_status open_group(reader *r, const yaml_event_t *e, gopro_error *er
     char *all = twice ? NULL : gp_sprintf("%s%s", r->groups, mark + (r->groups[0] != '\0'));
     free(mark);
     if (twice)
-        return gp_fail(err, GOPRO_E_INVALID, "%s:%u: '%.*s' is given twice", r->label, line_of(e), (int)(r->name.len - 1), r->name.s);
+        return gp_fail(err, GOPRO_E_INVALID, "%s:%u: '%.*s' is given twice", r->label, r->key_line, (int)(r->name.len - 1), r->name.s);
     if (!all) return gp_fail_nomem(err, r->name.len, "configuration");
     free(r->groups);
     r->groups = all;
@@ -135,7 +136,7 @@ static gopro_status read_value(reader *r, size_t name_len, gopro_error *err)
             break;
         }
         gp_str_add(&r->name, ".");
-        st = r->name.failed ? gp_fail_nomem(err, r->name.len, "configuration") : open_group(r, &e, err);
+        st = r->name.failed ? gp_fail_nomem(err, r->name.len, "configuration") : open_group(r, err);
         r->lens[r->depth++] = name_len;
         yaml_event_delete(&e);
         return st;
@@ -168,6 +169,7 @@ static gopro_status read_map(reader *r, gopro_error *err)
             st = fail_at(r, &e, err, "a key must be the name of an option");
         } else if ((st = scalar_text(r, &e, &key, err)) == GOPRO_OK) {
             const size_t len = r->name.len;
+            r->key_line = line_of(&e);
             if (len + strlen(key) > MAX_NAME) st = fail_at(r, &e, err, "a name is too long");
             if (st == GOPRO_OK) {
                 gp_str_add(&r->name, key);
