@@ -1,0 +1,80 @@
+/* jpeg.c - JPEG through libturbojpeg: accurate inverse DCT, CMYK converted here, truncated files refused.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <turbojpeg.h>
+
+#include "image/image_int.h"
+
+/* 255-complement arithmetic of Pillow's CMYK -> RGB for inverted (Adobe) samples: every CMYK JPEG is taken to hold 255 - ink, as
+ * Pillow does, so r = k - (255 - c) k / 255 with the rounded division by 255. */
+static void cmyk_to_rgb(uint8_t *rgb, const uint8_t *cmyk, size_t n)
+{
+    for (size_t i = 0; i < n; i++, rgb += 3, cmyk += 4) {
+        uint32_t k = cmyk[3];
+        for (int c = 0; c < 3; c++) {
+            uint32_t t = (255u - cmyk[c]) * k + 128u;
+            rgb[c] = (uint8_t)(k - (((t >> 8) + t) >> 8));
+        }
+    }
+}
+
+static bool ends_early(tjhandle tj)
+{
+    return strstr(tjGetErrorStr2(tj), "remature end of JPEG file") != NULL;
+}
+
+/* A missing end marker is harmless and common; missing pixels are not.  The library gives both the same warning, so decode once more
+ * with the marker added: only missing pixels still warn. */
+static gopro_status check_truncated(tjhandle tj, uint8_t *px, int w, int h, int format, const uint8_t *data, size_t size, gopro_error *err)
+{
+    uint8_t *whole = malloc(size + 2);
+    if (!whole) return gp_fail_nomem(err, size + 2, "a JPEG file");
+    memcpy(whole, data, size);
+    whole[size] = 0xff;
+    whole[size + 1] = 0xd9;
+    int rc = tjDecompress2(tj, whole, (unsigned long)(size + 2), px, w, 0, h, format, TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS);
+    free(whole);
+    if (rc != 0) return gp_fail(err, GOPRO_E_FORMAT, "JPEG: the file is truncated; copy it again");
+    return GOPRO_OK;
+}
+
+static gopro_status decode_pixels(tjhandle tj, uint8_t *px, int w, int h, int format, const uint8_t *data, size_t size, gopro_error *err)
+{
+    if (tjDecompress2(tj, data, (unsigned long)size, px, w, 0, h, format, TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS) == 0) return GOPRO_OK;
+    if (tjGetErrorCode(tj) != TJERR_WARNING) return gp_fail(err, GOPRO_E_FORMAT, "JPEG: %s", tjGetErrorStr2(tj));
+    return ends_early(tj) ? check_truncated(tj, px, w, h, format, data, size, err) : GOPRO_OK;
+}
+
+gopro_status gp_jpeg_decode(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, gopro_error *err)
+{
+    if (size > (size_t)INT_MAX) return gp_fail(err, GOPRO_E_FORMAT, "JPEG: the file is larger than 2 GiB");
+    tjhandle tj = tjInitDecompress();
+    if (!tj) return gp_fail_nomem(err, 0, "a JPEG decoder");
+    gp_image ink = {0};
+    int w = 0, h = 0, sub = 0, space = 0;
+    gopro_status st = GOPRO_OK;
+    if (tjDecompressHeader3(tj, data, (unsigned long)size, &w, &h, &sub, &space) != 0 && tjGetErrorCode(tj) != TJERR_WARNING) {
+        st = gp_fail(err, GOPRO_E_FORMAT, "JPEG: %s", tjGetErrorStr2(tj));
+        goto out;
+    }
+    if (w <= 0 || h <= 0) {
+        st = gp_fail(err, GOPRO_E_FORMAT, "JPEG: no image in the file");
+        goto out;
+    }
+    GP_CHECK(gp_image_alloc_max(im, (uint32_t)w, (uint32_t)h, 3, max_bytes, err));
+    if (space == TJCS_CMYK || space == TJCS_YCCK) {
+        GP_CHECK(gp_image_alloc_max(&ink, (uint32_t)w, (uint32_t)h, 4, max_bytes, err));
+        GP_CHECK(decode_pixels(tj, ink.px, w, h, TJPF_CMYK, data, size, err));
+        cmyk_to_rgb(im->px, ink.px, (size_t)w * (size_t)h);
+    } else {
+        GP_CHECK(decode_pixels(tj, im->px, w, h, TJPF_RGB, data, size, err));
+    }
+out:
+    gp_image_free(&ink);
+    if (st != GOPRO_OK) gp_image_free(im);
+    tjDestroy(tj);
+    return st;
+}

@@ -1,0 +1,234 @@
+/* views.c - the training views: RandomResizedCrop, the MoCo v3 recipes, AugMix (METHODS 4.1, 4.2, 4.4).
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "image/views.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/image_int.h"
+
+#define CROP_TRIES   10
+#define AUGMIX_WIDTH 3
+#define AUGMIX_DEPTH 3
+
+/* METHODS 4.1's fallback: the largest centred box whose ratio is within 3/4 .. 4/3. */
+static gp_box central_box(uint32_t W, uint32_t H)
+{
+    const double ratio = (double)W / (double)H;
+    gp_box b = {0, 0, W, H};
+    if (ratio < 3.0 / 4.0) b.h = (uint32_t)nearbyint((double)W / (3.0 / 4.0));
+    if (ratio > 4.0 / 3.0) b.w = (uint32_t)nearbyint((double)H * (4.0 / 3.0));
+    if (b.h > H) b.h = H;
+    if (b.w > W) b.w = W;
+    b.x = (W - b.w) / 2;
+    b.y = (H - b.h) / 2;
+    return b;
+}
+
+static gp_box random_box(uint32_t W, uint32_t H, double smin, double smax, gp_rng *r)
+{
+    const double area = (double)W * (double)H;
+    for (int t = 0; t < CROP_TRIES; t++) {
+        const double target = area * gp_rng_range(r, smin, smax);
+        const double ratio = exp(gp_rng_range(r, log(3.0 / 4.0), log(4.0 / 3.0)));
+        const double w = nearbyint(sqrt(target * ratio)), h = nearbyint(sqrt(target / ratio));
+        if (w < 1.0 || h < 1.0 || w > (double)W || h > (double)H) continue;
+        gp_box b = {.w = (uint32_t)w, .h = (uint32_t)h};
+        b.y = gp_rng_below(r, H - b.h + 1);
+        b.x = gp_rng_below(r, W - b.w + 1);
+        return b;
+    }
+    return central_box(W, H);
+}
+
+gopro_status gp_random_resized_crop(gp_image *out, const gp_image *im, uint32_t size, double smin, double smax, gp_filter f, gp_rng *r,
+                                    gopro_error *err)
+{
+    *out = (gp_image){0};
+    if (!im->px || size == 0 || !(smin > 0.0 && smin <= smax && smax <= 1.0))
+        return gp_fail(err, GOPRO_E_INVALID, "cannot crop to %u pixels with areas of %g to %g; expected 0 < smallest <= largest <= 1", size,
+                       smin, smax);
+    return gp_image_resample(out, im, random_box(im->w, im->h, smin, smax, r), size, size, (gp_box){0, 0, size, size}, f, err);
+}
+
+/* ---- MoCo v3 ---- */
+
+static gopro_status moco_view(float *x, const gp_image *im, const gp_view_config *c, gp_rng *r, gopro_error *err)
+{
+    gp_image v = {0};
+    const int recipe = c->moco_recipe != 0 ? c->moco_recipe : 1 + (int)gp_rng_below(r, 2);
+    GP_TRY(gp_random_resized_crop(&v, im, c->size, c->scale_min, c->scale_max, GP_BILINEAR, r, err));
+    if (gp_rng_chance(r, 0.8)) gp_color_jitter(&v, 0.4, 0.4, 0.2, 0.1, r);
+    if (gp_rng_chance(r, 0.2)) gp_to_grey(&v);
+    gopro_status st = GOPRO_OK;
+    if (recipe == 1 || gp_rng_chance(r, 0.1)) st = gp_gaussian_blur(&v, (float)(gp_rng_range(r, 0.1, 2.0) * (double)c->size / 224.0), err);
+    if (recipe == 2 && gp_rng_chance(r, 0.2)) gp_solarize(&v, 128);
+    if (gp_rng_chance(r, 0.5)) gp_image_flip(&v);
+    if (st == GOPRO_OK) gp_image_normalise(x, &v, c->mean, c->std);
+    gp_image_free(&v);
+    return st;
+}
+
+/* ---- AugMix ---- */
+
+static double level(gp_rng *r, int severity)
+{
+    return gp_rng_range(r, 0.1, (double)severity);
+}
+
+static double sign(gp_rng *r)
+{
+    return gp_rng_chance(r, 0.5) ? -1.0 : 1.0;
+}
+
+static int int_level(gp_rng *r, int severity, double max)
+{
+    return (int)(level(r, severity) * max / 10.0);
+}
+
+typedef gopro_status aug_op(gp_image *im, int severity, gp_rng *r, gopro_error *err);
+
+static gopro_status op_autocontrast(gp_image *im, int severity, gp_rng *r, gopro_error *err)
+{
+    (void)severity, (void)r, (void)err;
+    gp_autocontrast(im);
+    return GOPRO_OK;
+}
+
+static gopro_status op_equalize(gp_image *im, int severity, gp_rng *r, gopro_error *err)
+{
+    (void)severity, (void)r, (void)err;
+    gp_equalize(im);
+    return GOPRO_OK;
+}
+
+static gopro_status op_posterize(gp_image *im, int severity, gp_rng *r, gopro_error *err)
+{
+    (void)err;
+    gp_posterize(im, 4 - int_level(r, severity, 4.0));
+    return GOPRO_OK;
+}
+
+static gopro_status op_rotate(gp_image *im, int severity, gp_rng *r, gopro_error *err)
+{
+    const double degrees = (double)int_level(r, severity, 30.0);
+    return gp_rotate(im, sign(r) * degrees, err);
+}
+
+static gopro_status op_solarize(gp_image *im, int severity, gp_rng *r, gopro_error *err)
+{
+    (void)err;
+    gp_solarize(im, 256 - int_level(r, severity, 256.0));
+    return GOPRO_OK;
+}
+
+static gopro_status op_shear_x(gp_image *im, int severity, gp_rng *r, gopro_error *err)
+{
+    const double g = level(r, severity) * 0.3 / 10.0 * sign(r);
+    return gp_affine(im, (const double[6]){1.0, g, 0.0, 0.0, 1.0, 0.0}, err);
+}
+
+static gopro_status op_shear_y(gp_image *im, int severity, gp_rng *r, gopro_error *err)
+{
+    const double g = level(r, severity) * 0.3 / 10.0 * sign(r);
+    return gp_affine(im, (const double[6]){1.0, 0.0, 0.0, g, 1.0, 0.0}, err);
+}
+
+static gopro_status op_translate_x(gp_image *im, int severity, gp_rng *r, gopro_error *err)
+{
+    const double g = (double)int_level(r, severity, (double)im->w / 3.0) * sign(r);
+    return gp_affine(im, (const double[6]){1.0, 0.0, g, 0.0, 1.0, 0.0}, err);
+}
+
+static gopro_status op_translate_y(gp_image *im, int severity, gp_rng *r, gopro_error *err)
+{
+    const double g = (double)int_level(r, severity, (double)im->h / 3.0) * sign(r);
+    return gp_affine(im, (const double[6]){1.0, 0.0, 0.0, 0.0, 1.0, g}, err);
+}
+
+static aug_op *const aug_ops[] = {op_autocontrast, op_equalize, op_posterize,   op_rotate,     op_solarize,
+                                  op_shear_x,      op_shear_y,  op_translate_x, op_translate_y};
+
+static double exponential(gp_rng *r)
+{
+    return -log(1.0 - gp_rng_uniform(r));
+}
+
+/* x = weight * norm(im), or x += it. */
+static void add_normalised(float *x, const gp_image *im, const float mean[3], const float std[3], float weight, bool first)
+{
+    const size_t n = (size_t)im->w * im->h;
+    for (size_t c = 0; c < 3; c++) {
+        float lut[256];
+        for (int v = 0; v < 256; v++) lut[v] = weight * (((float)v / 255.0f - mean[c]) / std[c]);
+        const uint8_t *p = im->px + c;
+        float *dst = x + c * n;
+        if (first)
+            for (size_t i = 0; i < n; i++) dst[i] = lut[p[3 * i]];
+        else
+            for (size_t i = 0; i < n; i++) dst[i] += lut[p[3 * i]];
+    }
+}
+
+gopro_status gp_augmix(float *x, const gp_image *crop, const float mean[3], const float std[3], int severity, gp_rng *r, gopro_error *err)
+{
+    if (severity < 1 || severity > 10)
+        return gp_fail(err, GOPRO_E_INVALID, "AugMix severity %d is out of range; expected 1 to 10", severity);
+    /* Dirichlet(1, 1, 1) as normalised exponentials; Beta(1, 1) is uniform. */
+    double w[AUGMIX_WIDTH], sum = 0.0;
+    for (int i = 0; i < AUGMIX_WIDTH; i++) sum += w[i] = exponential(r);
+    const double m = gp_rng_uniform(r);
+    add_normalised(x, crop, mean, std, (float)(1.0 - m), true);
+    const size_t bytes = 3 * (size_t)crop->w * crop->h;
+    gp_image im = {0};
+    GP_TRY(gp_image_alloc(&im, crop->w, crop->h, 3, err));
+    gopro_status st = GOPRO_OK;
+    for (int i = 0; i < AUGMIX_WIDTH && st == GOPRO_OK; i++) {
+        memcpy(im.px, crop->px, bytes);
+        const uint32_t depth = 1 + gp_rng_below(r, AUGMIX_DEPTH);
+        for (uint32_t d = 0; d < depth && st == GOPRO_OK; d++)
+            st = aug_ops[gp_rng_below(r, (uint32_t)GP_COUNT(aug_ops))](&im, severity, r, err);
+        const double share = sum > 0.0 ? w[i] / sum : 1.0 / AUGMIX_WIDTH;
+        if (st == GOPRO_OK) add_normalised(x, &im, mean, std, (float)(m * share), false);
+    }
+    gp_image_free(&im);
+    return st;
+}
+
+/* ---- the three views ---- */
+
+static gopro_status train_crop(gp_image *out, const gp_image *im, const gp_view_config *c, gp_rng *r, gopro_error *err)
+{
+    GP_TRY(gp_random_resized_crop(out, im, c->size, c->scale_min, c->scale_max, GP_BICUBIC, r, err));
+    if (gp_rng_chance(r, 0.5)) gp_image_flip(out);
+    return GOPRO_OK;
+}
+
+gopro_status gp_views_make(float *x, float *x1, float *x2, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch,
+                           uint64_t sample, gopro_error *err)
+{
+    gp_image crop = {0};
+    gopro_status st = GOPRO_OK;
+    if (im->channels != 3) return gp_fail(err, GOPRO_E_INVALID, "expected an image with 3 channels, not %u", im->channels);
+    if (x || (x2 && !c->augmix_own_crop)) {
+        gp_rng r = gp_rng_make(seed, GP_RNG_VIEW_CROP, epoch, sample);
+        GP_CHECK(train_crop(&crop, im, c, &r, err));
+        if (x) gp_image_normalise(x, &crop, c->mean, c->std);
+    }
+    if (x1) {
+        gp_rng r = gp_rng_make(seed, GP_RNG_VIEW_MOCO, epoch, sample);
+        GP_CHECK(moco_view(x1, im, c, &r, err));
+    }
+    if (x2) {
+        gp_rng r = gp_rng_make(seed, GP_RNG_VIEW_AUGMIX, epoch, sample);
+        if (c->augmix_own_crop) {
+            gp_image_free(&crop);
+            GP_CHECK(train_crop(&crop, im, c, &r, err));
+        }
+        GP_CHECK(gp_augmix(x2, &crop, c->mean, c->std, c->augmix_severity, &r, err));
+    }
+out:
+    gp_image_free(&crop);
+    return st;
+}
