@@ -3,6 +3,7 @@
 #ifndef GP_METHOD_H
 #define GP_METHOD_H
 
+#include "base/log.h"
 #include "base/options.h"
 #include "encoders/text.h"
 #include "encoders/vision.h"
@@ -12,6 +13,7 @@
 
 enum {
     GP_WANT_STATS = 1, /* mu, sigma of the image */
+    GP_WANT_TEXT = 4,  /* runs the text tower for every image: a step is cut into micro-steps */
     GP_WANT_CENTER = 2 /* the mean statistics of the training shots (stored as parameter state center.mu, center.sigma) */
 };
 
@@ -50,8 +52,11 @@ typedef struct gp_step {
     gp_view view[GP_MAX_VIEWS]; /* 0: the image itself */
     bool training;
     double logit_scale;
+    const gp_real *class_feat; /* [K, E] normalised text features of the label set, for methods whose prompts do not depend on the image
+                                  (zeroshot, see gp_class_features); NULL: computed from the plan */
+    const gp_log *log;         /* asked for cancellation before every micro-step; may be NULL */
     /* results */
-    gp_real *logits; /* [B, K] */
+    gp_real *logits; /* [B, K], the caller's buffer; NULL if not wanted */
     gp_term term[GP_MAX_TERMS];
     size_t n_terms;
     double loss; /* sum of weight * value */
@@ -87,5 +92,18 @@ void gp_step_term(gp_tape *t, gp_step *s, const char *name, double weight, gp_va
 /* Runs shared, images (in micro-steps bounded by rows, a fixed rule independent of threads) and batch, backward after each in training.
  * Gradients are added into s->p.  Fills logits, terms, loss.  NUMERIC error names term or tensor if something is not finite. */
 gopro_status gp_step_run(const gp_method *m, gp_tape *t, gp_step *s, gopro_error *err);
+
+/* Images per micro-step: as many as keep the text tower's suffix rows at about 2048 and what it saves for the backward pass at about
+ * 192 MiB, at least one; all if the method does not encode text per image. */
+size_t gp_step_micro(const gp_method *m, const gp_step *s);
+
+/* The image tower over all views of a batch at once: pixels[i] [B, 3, image, image] or NULL (the view is then all NULL).  Fills feat, raw
+ * and, where stats[i], mu and sigma; memory from a. */
+gopro_status gp_step_features(gp_model *m, gp_arena *a, gp_view out[GP_MAX_VIEWS], const float *const pixels[GP_MAX_VIEWS], size_t B,
+                              const bool stats[GP_MAX_VIEWS], gopro_error *err);
+
+/* Text features of hand-written prompts [K, E], normalised: the mean of the normalised features of n_plans templates (plans with M = 0),
+ * normalised again (METHODS 3.1). */
+gopro_status gp_class_features(gp_model *m, const gp_text_plan *const *plan, size_t n_plans, gp_real *out, gopro_error *err);
 
 #endif

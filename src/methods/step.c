@@ -1,0 +1,91 @@
+/* step.c - one evaluation of a method on a batch: micro-steps over images, losses, backward passes, checks for finite numbers.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "methods/methods.h"
+
+#define MAX_ROWS  2048                /* suffix rows of a micro-step */
+#define MAX_SAVED ((size_t)192 << 20) /* bytes of activations it keeps */
+
+void gp_step_term(gp_tape *t, gp_step *s, const char *name, double weight, gp_var value)
+{
+    if (gp_tape_failed(t)) return;
+    gp_term *term = NULL;
+    for (size_t i = 0; i < s->n_terms; i++)
+        if (strcmp(s->term[i].name, name) == 0) term = &s->term[i];
+    if (!term) {
+        assert(s->n_terms < GP_MAX_TERMS && strlen(name) < sizeof term->name);
+        term = &s->term[s->n_terms++];
+        *term = (gp_term){.weight = weight};
+        strncpy(term->name, name, sizeof term->name - 1);
+    }
+    term->value += (double)value.v[0];
+    if (value.g && s->training) {
+        value.g[0] += (gp_real)weight;
+        gp_reach(value);
+    }
+}
+
+size_t gp_step_micro(const gp_method *m, const gp_step *s)
+{
+    if (!(m->wants & GP_WANT_TEXT)) return s->B;
+    const gp_tower_arch *a = &gp_model_arch(s->setup->model)->t;
+    const size_t all = gp_text_plan_rows(s->plan), one = all / s->K + 1;
+    /* all classes of the image, the true class of the other views, and their prefixes; a block keeps about 11 rows of its width per row */
+    const size_t rows = all + (s->training ? (GP_MAX_VIEWS - 1) * one + GP_MAX_VIEWS * s->setup->M : s->setup->M);
+    const size_t bytes = rows * a->layers * 11 * a->width * sizeof(float);
+    const size_t n = gp_min_size(MAX_ROWS / rows, s->training ? MAX_SAVED / bytes : SIZE_MAX);
+    return gp_max_size(1, gp_min_size(n, s->B));
+}
+
+static bool finite_all(const gp_real *x, size_t n)
+{
+    bool bad = false;
+    for (size_t i = 0; i < n; i++) bad = bad || !isfinite((double)x[i]);
+    return !bad;
+}
+
+static gopro_status check_finite(gp_step *s, gopro_error *err)
+{
+    for (size_t i = 0; i < s->n_terms; i++) {
+        if (!isfinite(s->term[i].value))
+            return gp_fail(err, GOPRO_E_NUMERIC, "the loss term '%s' is not finite; a smaller learning rate may help", s->term[i].name);
+        s->loss += s->term[i].weight * s->term[i].value;
+    }
+    if (s->logits && !finite_all(s->logits, s->B * s->K)) return gp_fail(err, GOPRO_E_NUMERIC, "the logits are not finite");
+    for (size_t i = 0; s->training && s->p && i < gp_params_count(s->p); i++) {
+        const gp_var x = gp_param_at(s->p, i);
+        const gp_param_info *info = gp_params_info(s->p, i);
+        if (x.g && *x.reached && !finite_all(x.g, info->count))
+            return gp_fail(err, GOPRO_E_NUMERIC, "the gradient of '%s' is not finite; a smaller learning rate may help", info->name);
+    }
+    return GOPRO_OK;
+}
+
+gopro_status gp_step_run(const gp_method *m, gp_tape *t, gp_step *s, gopro_error *err)
+{
+    gopro_status st = GOPRO_OK;
+    s->n_terms = 0;
+    s->loss = 0;
+    s->shared = NULL;
+    const bool recording = gp_tape_set_recording(t, s->training);
+    const gp_tape_mark start = gp_tape_mark_get(t);
+    if (m->shared) m->shared(t, s);
+    const gp_tape_mark mark = gp_tape_mark_get(t);
+    const size_t micro = gp_step_micro(m, s);
+    for (size_t first = 0; first < s->B && !gp_tape_failed(t); first += micro) {
+        if (gp_cancelled(s->log)) gp_tape_fail(t, GOPRO_E_CANCELLED, "cancelled");
+        if (!gp_tape_failed(t)) m->images(t, s, first, gp_min_size(micro, s->B - first));
+        gp_tape_backward(t, mark);
+        gp_tape_pop(t, mark);
+    }
+    if (m->batch && s->training && !gp_tape_failed(t)) m->batch(t, s);
+    gp_tape_backward(t, start);
+    gp_tape_pop(t, start);
+    gp_tape_set_recording(t, recording);
+    st = gp_tape_status(t, err);
+    return st == GOPRO_OK ? check_finite(s, err) : st;
+}

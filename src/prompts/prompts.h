@@ -1,0 +1,45 @@
+/* prompts.h - the learnable parts that methods are made of: each is a declaration of tensors and a function on the tape.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GP_PROMPTS_H
+#define GP_PROMPTS_H
+
+#include "grad/ops.h"
+#include "optim/params.h"
+
+/* Bottleneck of a meta-net: width / 16, at least 1 (METHODS 3). */
+size_t gp_bottleneck(size_t width);
+
+/* ctx [M, Dt]: the embeddings of words, or N(0, 0.02) if words is NULL. */
+gopro_status gp_context_declare(gp_params *p, size_t M, size_t Dt, const gp_real *words, gopro_error *err);
+
+/* How far learning moved a context: ||ctx - start|| / ||start|| over n numbers. */
+double gp_ctx_drift(const gp_real *ctx, const gp_real *start, size_t n);
+/* How much a shift [B, M, Dt] depends on the image: the root mean square of ||shift_b - mean shift|| over the mean of ||shift_b||, 0 for no
+ * shift (METHODS 3.7, "the prompt must depend on the image"). */
+double gp_ctx_spread(const gp_real *shift, size_t B, size_t M, size_t Dt);
+
+/* Feature rescaling and pooling (METHODS 3.7 step 2): statistics of the image tower's layers -> F_1 .. F_L. */
+typedef enum gp_frg_norm { GP_FRG_RMS, GP_FRG_UNIT, GP_FRG_NONE } gp_frg_norm;
+typedef struct gp_frg_config {
+    gp_frg_norm norm; /* length of F_l: sqrt(Dt), 1, as it comes */
+    bool center;      /* statistics minus their means over the training shots (state center.mu, center.sigma) */
+    bool pool;        /* pooling to Dt instead of linear maps; no parameters */
+    size_t L, Dv, Dt;
+} gp_frg_config;
+typedef struct gp_stats {
+    const gp_real *mu, *sigma; /* [B, L, Dv] */
+} gp_stats;
+gopro_status gp_frg_declare(gp_params *p, const gp_frg_config *c, gopro_error *err);
+/* view[n_views] of B images each; f[l] becomes [n_views B, Dt], the images of view 0 first. */
+void gp_frg(gp_tape *t, gp_params *p, const gp_frg_config *c, const gp_stats *view, size_t n_views, size_t B, gp_var *f);
+
+/* Meta-net NAME (METHODS 3.7 step 3): F_1 .. F_L [n, Dt] -> shifts [n M, Dt]; mix, encoder, ReLU, decoder (zero at start). */
+gopro_status gp_meta_net_declare(gp_params *p, const char *name, size_t M, size_t L, size_t Dt, bool decoder_bias, gopro_error *err);
+gp_var gp_meta_net(gp_tape *t, gp_params *p, const char *name, const gp_var *f, size_t L);
+
+/* Visual projector (METHODS 3.7 step 5) on normalised features v [n, E]: v + alpha (W v + b), or v + alpha BN(W v + b), or v. */
+typedef enum gp_projector_kind { GP_PV_RESIDUAL, GP_PV_LINEAR_BN, GP_PV_OFF } gp_projector_kind;
+gopro_status gp_projector_declare(gp_params *p, gp_projector_kind kind, size_t E, gopro_error *err);
+gp_var gp_projector(gp_tape *t, gp_params *p, gp_projector_kind kind, gp_real alpha, gp_var v, bool training);
+
+#endif
