@@ -1,0 +1,51 @@
+/* clip_internal.h - the table of CLIP tensors, shared by loading, initialising, visiting and saving.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GP_WEIGHTS_CLIP_INTERNAL_H
+#define GP_WEIGHTS_CLIP_INTERNAL_H
+
+#include "weights/clip.h"
+#include "weights/safetensors.h"
+
+/* What a tensor is for; initialisation follows from it. */
+typedef enum gp_clip_role {
+    GP_ROLE_GAIN,
+    GP_ROLE_BIAS_ZERO,
+    GP_ROLE_BIAS_MLP, /* bias of a linear whose fan-in is slot.fan_in */
+    GP_ROLE_PATCH,
+    GP_ROLE_PATCH_BIAS,
+    GP_ROLE_NORMAL_WIDTH, /* N(0, D^-1/2) */
+    GP_ROLE_RESIDUAL,     /* N(0, D^-1/2 (2L)^-1/2) */
+    GP_ROLE_FC1,          /* N(0, (2D)^-1/2) */
+    GP_ROLE_TOKENS,
+    GP_ROLE_TEXT_POSITIONS,
+    GP_ROLE_SCALE
+} gp_clip_role;
+
+/* One tensor of a file: it fills `count` numbers from `offset` on of the array *p, which holds `total`. */
+typedef struct gp_clip_slot {
+    char name[128];
+    gp_real **p;
+    size_t shape[4], rank, count, offset, total, fan_in;
+    gp_clip_role role;
+    const gp_tower_arch *tower;
+    bool optional;
+} gp_clip_slot;
+
+typedef gopro_status gp_clip_slot_fn(void *user, const gp_clip_slot *s, gopro_error *err);
+
+/* Calls fn for every tensor that w->arch implies; w->v_block and w->t_block must have been allocated. */
+gopro_status gp_clip_each(gp_clip_weights *w, gp_clip_slot_fn *fn, void *user, gopro_error *err);
+
+/* Bounds, divisibility and special tokens; `label` begins the message. */
+gopro_status gp_clip_arch_check(const gp_clip_arch *a, gopro_status code, const char *label, gopro_error *err);
+
+/* Architecture from the shapes in f, its metadata, and the two JSON files (NULL where absent).  WEIGHTS errors. */
+gopro_status gp_clip_arch_read(gp_clip_arch *a, const gp_safetensors *f, const char *file, const char *config, const char *preprocessor,
+                               gopro_error *err);
+
+/* An empty model for w->arch, and storage that lives as long as it does. */
+gopro_status gp_clip_create(gp_clip_weights **w, const gp_clip_arch *arch, gopro_error *err);
+gp_real *gp_clip_own(gp_clip_weights *w, size_t count, gopro_error *err); /* 64-byte aligned, not zeroed; NULL with err filled */
+void gp_clip_own_file(gp_clip_weights *w, gp_safetensors *f);
+
+#endif
