@@ -1,0 +1,76 @@
+/* pretrain.c - writes the pretraining pairs: PNG files with transparency and a list of names and keywords.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "pretrain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct job {
+    ge_drawings *ds;
+    const char *dest;
+} job;
+
+/* A clip-art drawing is named by its path; both become one plain file name. */
+static char *png_name(const ge_drawing *d)
+{
+    const char *base = d->icon, *below = d->kind == GE_CLIPART ? strstr(base, "/svg/") : NULL;
+    char *s = ge_dup(below ? below + 5 : base), *o = s;
+    for (char *p = s; *p; p++) {
+        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '-';
+        *o++ = plain ? *p : '_';
+    }
+    *o = 0;
+    if (ge_ends(s, "_svg")) s[strlen(s) - 4] = 0;
+    char *path = ge_fmt("images/%s/%s.png", d->set, s);
+    free(s);
+    return path;
+}
+
+static void write_one(void *arg, size_t i)
+{
+    job *j = arg;
+    ge_drawing *d = &j->ds->d[i];
+    uint8_t rgba[GE_SIZE * GE_SIZE * 4];
+    if (!d->keep || !ge_draw(rgba, d)) return;
+    char *name = png_name(d), *path = ge_fmt("%s/pretrain/%s", j->dest, name);
+    ge_write_png(path, rgba, GE_SIZE, GE_SIZE, 4);
+    free(path);
+    free(name);
+}
+
+static bool held_out(const char *concept)
+{
+    char *key = ge_fmt("held out: %s", concept);
+    bool yes = ge_hash(key) % 50 == 0;
+    free(key);
+    return yes;
+}
+
+void ge_pretrain_write(ge_drawings *ds, const char *dest)
+{
+    ge_each(ds->n, write_one, &(job){ds, dest});
+    char *path[2] = {ge_fmt("%s/pretrain/pairs.tsv", dest), ge_fmt("%s/pretrain/pairs_val.tsv", dest)};
+    FILE *f[2] = {ge_create(path[0]), ge_create(path[1])};
+    size_t n[2] = {0}, concepts[2] = {0};
+    ge_map seen = {0};
+    for (size_t i = 0; i < ds->n; i++) {
+        const ge_drawing *d = &ds->d[i];
+        if (!d->keep) continue;
+        size_t v = held_out(d->concept);
+        char *key = ge_dup(d->concept), *name = png_name(d);
+        for (char *p = key; *p; p++)
+            if (*p == ' ') *p = '-';
+        fprintf(f[v], "%s\t%s\t%s\t%s\t%s\n", name, key, d->name, d->keywords, d->style);
+        n[v]++;
+        if (ge_map_get(&seen, key) == GE_NONE) concepts[v]++;
+        ge_map_put(&seen, key, 1);
+        free(key);
+        free(name);
+    }
+    for (size_t v = 0; v < 2; v++) {
+        ge_close(f[v], path[v]);
+        free(path[v]);
+    }
+    ge_map_free(&seen);
+    printf("pretraining: %zu drawings of %zu concepts, held out %zu of %zu\n", n[0], concepts[0], n[1], concepts[1]);
+}
