@@ -1,0 +1,362 @@
+/* gemm_onednn.c - the only file that knows oneDNN: weights packed once, primitives cached by shape, run on the calling worker.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/onednn.h"
+
+#ifndef GP_REAL_IS_DOUBLE
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of the OpenMP runtime that oneDNN is built with; its header belongs to one compiler. */
+extern void omp_set_num_threads(int n);
+
+#define ROW_STEP 16 /* rows are padded to a multiple of this, so that few shapes occur */
+
+/* oneDNN's OpenMP must not start threads of its own: each worker says so once. */
+void gp_dnnl_one_thread(void)
+{
+    static _Thread_local bool held;
+    if (held) return;
+    omp_set_num_threads(1);
+    held = true;
+}
+
+static bool same(const gp_shape *a, const gp_shape *b)
+{
+    return a->rows == b->rows && a->n == b->n && a->k == b->k && a->bf16 == b->bf16 && a->add == b->add && a->bias == b->bias;
+}
+
+static size_t bucket_of(const gp_shape *s)
+{
+    uint64_t h = s->rows;
+    h = h * 0x9e3779b97f4a7c15u + s->n;
+    h = h * 0x9e3779b97f4a7c15u + s->k;
+    h = h * 0x9e3779b97f4a7c15u + (uint64_t)s->bf16 * 4 + (uint64_t)s->add * 2 + s->bias;
+    return (size_t)(h >> 32) % GP_DNNL_BUCKETS;
+}
+
+static void md_2d(dnnl_memory_desc_t *md, size_t rows, size_t cols, bool bf16, dnnl_format_tag_t tag)
+{
+    dnnl_dims_t dims = {(dnnl_dim_t)rows, (dnnl_dim_t)cols};
+    dnnl_memory_desc_init_by_tag(md, 2, dims, bf16 ? dnnl_bf16 : dnnl_f32, tag);
+}
+
+/* wei: the layout of B, NULL to let oneDNN choose it. */
+static dnnl_status_t matmul_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const gp_shape *s, const dnnl_memory_desc_t *wei)
+{
+    dnnl_memory_desc_t src, any, dst, bias;
+    md_2d(&src, s->rows, s->k, s->bf16, dnnl_ab);
+    md_2d(&any, s->k, s->n, s->bf16, dnnl_format_tag_any);
+    md_2d(&dst, s->rows, s->n, false, dnnl_ab);
+    md_2d(&bias, 1, s->n, false, dnnl_ab);
+    dnnl_matmul_desc_t desc;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_post_ops_t ops = NULL;
+    dnnl_status_t st = dnnl_matmul_desc_init(&desc, &src, wei ? wei : &any, s->bias ? &bias : NULL, &dst);
+    if (st == dnnl_success) st = dnnl_primitive_attr_create(&attr);
+    if (st == dnnl_success) st = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (st == dnnl_success && s->add) {
+        st = dnnl_post_ops_create(&ops);
+        if (st == dnnl_success) st = dnnl_post_ops_append_sum(ops, 1.0f);
+        if (st == dnnl_success) st = dnnl_primitive_attr_set_post_ops(attr, ops);
+    }
+    if (st == dnnl_success) st = dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL);
+    if (ops) dnnl_post_ops_destroy(ops);
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    return st;
+}
+
+static void prim_free(gp_onednn *d, gp_prim *p)
+{
+    if (!p) return;
+    for (size_t i = 0; p->slot && i < d->n_workers; i++) {
+        if (p->slot[i].src) dnnl_memory_destroy(p->slot[i].src);
+        if (p->slot[i].dst) dnnl_memory_destroy(p->slot[i].dst);
+        if (p->slot[i].bias) dnnl_memory_destroy(p->slot[i].bias);
+        if (p->slot[i].work) dnnl_memory_destroy(p->slot[i].work);
+    }
+    free(p->slot);
+    if (p->p) dnnl_primitive_destroy(p->p);
+    free(p);
+}
+
+static bool slots_create(gp_onednn *d, const gp_prim *p, gp_prim_slots *s)
+{
+    return dnnl_memory_create(&s->src, &p->src, d->engine, DNNL_MEMORY_NONE) == dnnl_success &&
+           dnnl_memory_create(&s->dst, &p->dst, d->engine, DNNL_MEMORY_NONE) == dnnl_success &&
+           (!p->key.bias || dnnl_memory_create(&s->bias, &p->bias, d->engine, DNNL_MEMORY_NONE) == dnnl_success) &&
+           dnnl_memory_create(&s->work, &p->work, d->engine, DNNL_MEMORY_NONE) == dnnl_success;
+}
+
+static gp_prim *prim_create(gp_onednn *d, const gp_shape *s, const dnnl_memory_desc_t *wei)
+{
+    gp_prim *p = calloc(1, sizeof *p);
+    dnnl_primitive_desc_t pd = NULL;
+    bool ok = p && (p->slot = calloc(d->n_workers, sizeof *p->slot)) && matmul_pd(&pd, d->engine, s, wei) == dnnl_success &&
+              dnnl_primitive_create(&p->p, pd) == dnnl_success;
+    if (ok) {
+        p->key = *s;
+        p->src = *dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
+        p->wei = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+        p->dst = *dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0);
+        p->work = *dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+        md_2d(&p->bias, 1, s->n, false, dnnl_ab);
+    }
+    for (size_t i = 0; ok && i < d->n_workers; i++) ok = slots_create(d, p, &p->slot[i]);
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    if (ok) return p;
+    prim_free(d, p);
+    return NULL;
+}
+
+static gp_prim *find(gp_prim *p, const gp_shape *s)
+{
+    while (p && !same(&p->key, s)) p = p->next;
+    return p;
+}
+
+/* Primitives are only ever added, at the head of their bucket, so a reader needs no lock. */
+gp_prim *gp_dnnl_prim(gp_onednn *d, const gp_shape *s, const dnnl_memory_desc_t *wei)
+{
+    _Atomic(gp_prim *) *b = &d->bucket[bucket_of(s)];
+    gp_prim *p = find(atomic_load_explicit(b, memory_order_acquire), s);
+    if (p) return p;
+    pthread_mutex_lock(&d->lock);
+    p = find(atomic_load_explicit(b, memory_order_relaxed), s);
+    if (!p && (p = prim_create(d, s, wei))) {
+        p->next = atomic_load_explicit(b, memory_order_relaxed);
+        atomic_store_explicit(b, p, memory_order_release);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return p;
+}
+
+/* oneDNN takes its inputs by pointers that are not const; it does not write to them. */
+static void *unconst(const void *p)
+{
+    return (void *)(uintptr_t)p;
+}
+
+bool gp_dnnl_run(gp_compute *c, size_t worker, const gp_prim *p, dnnl_memory_t wei, void *y, const void *x, const float *bias)
+{
+    gp_worker *w = c->worker[worker];
+    gp_prim_slots *s = &p->slot[worker];
+    void *work = gp_buf_get(&w->work, dnnl_memory_desc_get_size(&p->work), 1);
+    if (!work) {
+        gp_compute_fail(c, GP_DNNL_NOMEM);
+        return false;
+    }
+    bool ok = dnnl_memory_set_data_handle(s->src, unconst(x)) == dnnl_success && dnnl_memory_set_data_handle(s->dst, y) == dnnl_success &&
+              dnnl_memory_set_data_handle(s->work, work) == dnnl_success;
+    dnnl_exec_arg_t arg[5] = {
+        {DNNL_ARG_SRC, s->src}, {DNNL_ARG_WEIGHTS, wei}, {DNNL_ARG_DST, s->dst}, {DNNL_ARG_SCRATCHPAD, s->work}, {DNNL_ARG_BIAS, s->bias},
+    };
+    if (ok && bias) ok = dnnl_memory_set_data_handle(s->bias, unconst(bias)) == dnnl_success;
+    if (ok) ok = dnnl_primitive_execute(p->p, w->stream, bias ? 5 : 4, arg) == dnnl_success && dnnl_stream_wait(w->stream) == dnnl_success;
+    if (!ok) gp_compute_fail(c, GP_DNNL_BAD);
+    return ok;
+}
+
+/* The layout oneDNN wants for B [k, n]; false if it cannot do the product, or only by its slow reference. */
+bool gp_dnnl_layout(gp_onednn *d, size_t rows, size_t n, size_t k, bool bf16, dnnl_memory_desc_t *md)
+{
+    const gp_shape s = {.rows = rows, .n = n, .k = k, .bf16 = bf16};
+    dnnl_primitive_desc_t pd = NULL;
+    if (matmul_pd(&pd, d->engine, &s, NULL) != dnnl_success) return false;
+    const char *name = "";
+    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
+    *md = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    const bool slow = bf16 && strncmp(name, "ref", 3) == 0;
+    dnnl_primitive_desc_destroy(pd);
+    return !slow;
+}
+
+/* Fills p so that reorder turns w [out, in] into the packed form. */
+static bool packed_init(gp_packed *p, gp_onednn *d, const gp_mat *m, bool bwd)
+{
+    dnnl_memory_desc_t plain;
+    dnnl_primitive_desc_t rpd = NULL;
+    md_2d(&plain, p->k, p->n, false, bwd ? dnnl_ab : dnnl_ba);
+    const size_t bytes = (dnnl_memory_desc_get_size(&p->md) + GP_ALIGN - 1) / GP_ALIGN * GP_ALIGN;
+    p->data = aligned_alloc(GP_ALIGN, bytes);
+    if (!p->data) return false;
+    memset(p->data, 0, bytes);
+    bool ok = dnnl_memory_create(&p->from, &plain, d->engine, unconst(m->w)) == dnnl_success &&
+              dnnl_memory_create(&p->to, &p->md, d->engine, p->data) == dnnl_success &&
+              dnnl_reorder_primitive_desc_create(&rpd, &plain, d->engine, &p->md, d->engine, NULL) == dnnl_success &&
+              dnnl_primitive_create(&p->reorder, rpd) == dnnl_success;
+    if (rpd) dnnl_primitive_desc_destroy(rpd);
+    return ok;
+}
+
+gopro_status gp_packed_create(gp_packed **p, gp_compute *c, const gp_mat *m, bool bwd, size_t *bytes, gopro_error *err)
+{
+    gp_onednn *d = gp_full(c)->onednn;
+    gp_dnnl_one_thread();
+    gp_packed *t = calloc(1, sizeof *t);
+    if (!t) return gp_fail_nomem(err, sizeof *t, "a packed matrix");
+    t->n = bwd ? m->in : m->out;
+    t->k = bwd ? m->out : m->in;
+    t->bf16 = m->prec == GP_BF16;
+    if (!gp_dnnl_layout(d, GP_ROW_BLOCK, t->n, t->k, t->bf16, &t->md)) {
+        free(t);
+        return gp_fail(err, GOPRO_E_UNSUPPORTED, "this processor has no bf16 matrix product (set precision=f32)");
+    }
+    if (!packed_init(t, d, m, bwd)) {
+        gp_packed_free(&t);
+        return gp_fail_nomem(err, m->out * m->in * sizeof(float), "a packed matrix");
+    }
+    gp_packed_repack(t, c, 0);
+    *bytes += dnnl_memory_desc_get_size(&t->md);
+    *p = t;
+    return gp_compute_check(c, err);
+}
+
+void gp_packed_free(gp_packed **p)
+{
+    if (!p || !*p) return;
+    if ((*p)->reorder) dnnl_primitive_destroy((*p)->reorder);
+    if ((*p)->from) dnnl_memory_destroy((*p)->from);
+    if ((*p)->to) dnnl_memory_destroy((*p)->to);
+    free((*p)->data);
+    free(*p);
+    *p = NULL;
+}
+
+void gp_packed_repack(gp_packed *p, gp_compute *c, size_t worker)
+{
+    gp_dnnl_one_thread();
+    dnnl_stream_t stream = c->worker[worker]->stream;
+    dnnl_exec_arg_t arg[2] = {{DNNL_ARG_FROM, p->from}, {DNNL_ARG_TO, p->to}};
+    if (dnnl_primitive_execute(p->reorder, stream, 2, arg) != dnnl_success || dnnl_stream_wait(stream) != dnnl_success)
+        gp_compute_fail(c, "oneDNN refused to pack a matrix");
+}
+
+/* x as the primitive wants it: `padded` rows, in bf16 if need be; x itself where that is so already. */
+static const void *input(gp_compute *c, size_t worker, const float *x, size_t rows, size_t padded, size_t k, bool bf16)
+{
+    if (!bf16 && rows == padded) return x;
+    gp_buf *b = &c->worker[worker]->x;
+    void *p = gp_buf_get(b, padded * k, bf16 ? sizeof(uint16_t) : sizeof(float));
+    if (!p) return NULL;
+    if (bf16) {
+        uint16_t *q = p;
+        gp_full(c)->bf16->convert(q, x, rows * k);
+        memset(q + rows * k, 0, (padded - rows) * k * sizeof *q);
+    } else {
+        float *q = p;
+        memcpy(q, x, rows * k * sizeof *q);
+        memset(q + rows * k, 0, (padded - rows) * k * sizeof *q);
+    }
+    return p;
+}
+
+void gp_packed_mul(const gp_packed *p, gp_compute *c, size_t worker, float *y, const float *x, const float *bias, size_t rows, bool add)
+{
+    const size_t padded = (rows + ROW_STEP - 1) / ROW_STEP * ROW_STEP;
+    const gp_shape s = {padded, p->n, p->k, p->bf16, add, bias != NULL};
+    gp_dnnl_one_thread();
+    const gp_prim *q = gp_dnnl_prim(gp_full(c)->onednn, &s, &p->md);
+    if (!q) {
+        gp_compute_fail(c, GP_DNNL_BAD);
+        return;
+    }
+    const void *in = input(c, worker, x, rows, padded, p->k, p->bf16);
+    float *out = rows == padded ? y : gp_buf_get(&c->worker[worker]->y, padded * p->n, sizeof *y);
+    if (!in || !out) {
+        gp_compute_fail(c, GP_DNNL_NOMEM);
+        return;
+    }
+    if (out != y && add) {
+        memcpy(out, y, rows * p->n * sizeof *y);
+        memset(out + rows * p->n, 0, (padded - rows) * p->n * sizeof *y);
+    }
+    if (gp_dnnl_run(c, worker, q, p->to, out, in, bias) && out != y) memcpy(y, out, rows * p->n * sizeof *y);
+}
+
+void gp_onednn_sgemm(gp_compute *c, bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b,
+                     size_t ldb, float beta, float *cc, size_t ldc)
+{
+    gp_dnnl_one_thread();
+    if (m == 0 || n == 0) return;
+    if (dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, alpha, a, (dnnl_dim_t)lda, b,
+                   (dnnl_dim_t)ldb, beta, cc, (dnnl_dim_t)ldc) != dnnl_success)
+        gp_compute_fail(c, GP_DNNL_BAD);
+}
+
+/* ---- life and self-check ---- */
+
+static double worst(const float *got, const float *want, size_t n)
+{
+    double max = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        const double e = fabs((double)got[i] - (double)want[i]) / (1.0 + fabs((double)want[i]));
+        if (!(e <= max)) max = e; /* a NaN is the worst */
+    }
+    return max;
+}
+
+enum { CHECK_ROWS = 37, CHECK_OUT = 72, CHECK_IN = 50 };
+
+/* Old releases of matrix libraries are known to compute wrong numbers on some processors: two products against the reference. */
+static gopro_status self_check(gp_compute *c, gopro_error *err)
+{
+    enum { N_X = CHECK_ROWS * CHECK_IN, N_W = CHECK_OUT * CHECK_IN, N_Y = CHECK_ROWS * CHECK_OUT };
+    float *x = calloc((size_t)N_X + N_W + 2 * (size_t)N_Y, sizeof *x);
+    if (!x) return gp_fail_nomem(err, sizeof *x * N_Y, "the self-check of oneDNN");
+    float *w = x + N_X, *got = w + N_W, *want = got + N_Y;
+    gp_mat *m = NULL;
+    for (size_t i = 0; i < N_X + N_W; i++) x[i] = (float)((i * 7919) % 1009) / 504.5f - 1.0f;
+    gopro_status st = gp_mat_create(&m, c, w, CHECK_OUT, CHECK_IN, GP_F32, GP_MAT_FWD, err);
+    if (st == GOPRO_OK) {
+        gp_gemm_ref(false, true, CHECK_ROWS, CHECK_OUT, CHECK_IN, 1.0f, x, CHECK_IN, w, CHECK_IN, 0.0f, want, CHECK_OUT);
+        gp_mat_fwd(m, c, 0, got, x, NULL, CHECK_ROWS, false);
+        double e = worst(got, want, N_Y);
+        gp_onednn_sgemm(c, false, true, CHECK_ROWS, CHECK_OUT, CHECK_IN, 1.0f, x, CHECK_IN, w, CHECK_IN, 0.0f, got, CHECK_OUT);
+        e = fmax(e, worst(got, want, N_Y));
+        st = gp_compute_check(c, err);
+        if (st == GOPRO_OK && !(e < 1e-4))
+            st = gp_fail(err, GOPRO_E_UNSUPPORTED,
+                         "oneDNN computes wrong products on this processor (relative error %.1e, expected below 1e-4); set GOPRO_CPU=ref",
+                         e);
+    }
+    gp_mat_free(&m);
+    free(x);
+    return st;
+}
+
+gopro_status gp_onednn_create(gp_compute_full *f, gopro_error *err)
+{
+    gp_onednn *d = calloc(1, sizeof *d);
+    if (!d) return gp_fail_nomem(err, sizeof *d, "oneDNN");
+    pthread_mutex_init(&d->lock, NULL);
+    f->onednn = d;
+    d->n_workers = gp_pool_size(f->pub.pool);
+    gp_dnnl_one_thread();
+    if (dnnl_engine_create(&d->engine, dnnl_cpu, 0) != dnnl_success)
+        return gp_fail(err, GOPRO_E_UNSUPPORTED, "oneDNN cannot start on this machine; set GOPRO_CPU=ref");
+    for (size_t i = 0; i < d->n_workers; i++)
+        if (dnnl_stream_create(&f->pub.worker[i]->stream, d->engine, dnnl_stream_default_flags) != dnnl_success)
+            return gp_fail_nomem(err, sizeof(void *), "a oneDNN stream");
+    return self_check(&f->pub, err);
+}
+
+void gp_onednn_free(gp_compute_full *f)
+{
+    gp_onednn *d = f->onednn;
+    if (!d) return;
+    for (size_t i = 0; i < GP_DNNL_BUCKETS; i++)
+        for (gp_prim *p = atomic_load(&d->bucket[i]), *next; p; p = next) {
+            next = p->next;
+            prim_free(d, p);
+        }
+    for (size_t i = 0; f->pub.worker && i < d->n_workers; i++)
+        if (f->pub.worker[i] && f->pub.worker[i]->stream) dnnl_stream_destroy(f->pub.worker[i]->stream);
+    if (d->engine) dnnl_engine_destroy(d->engine);
+    pthread_mutex_destroy(&d->lock);
+    free(d);
+    f->onednn = NULL;
+}
+
+#endif
