@@ -1,0 +1,118 @@
+/* test_pool.c - every block runs once, at any number of threads, loop after loop.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/pool.h"
+
+#define MAX_BLOCKS 1000
+
+typedef struct job {
+    atomic_int count[MAX_BLOCKS];
+    atomic_int inside[8]; /* per worker: never two calls of one worker at a time */
+    atomic_int bad;
+    size_t n_workers;
+    bool slow;
+} job;
+
+static void count_block(void *arg, size_t block, size_t worker)
+{
+    job *j = arg;
+    if (worker >= j->n_workers || atomic_fetch_add(&j->inside[worker], 1) != 0) atomic_store(&j->bad, 1);
+    atomic_fetch_add(&j->count[block], 1);
+    if (j->slow) nanosleep(&(struct timespec){0, 200000}, NULL);
+    atomic_fetch_sub(&j->inside[worker], 1);
+}
+
+static void run_all(size_t n_threads)
+{
+    gp_pool *p;
+    gopro_error err;
+    assert_int_equal(gp_pool_create(&p, n_threads, &err), GOPRO_OK);
+    assert_int_equal(gp_pool_size(p), n_threads);
+    static const size_t sizes[] = {0, 1, 2, 3, 17, MAX_BLOCKS};
+    job *j = calloc(1, sizeof *j);
+    j->n_workers = n_threads;
+    for (int round = 0; round < 300; round++) {
+        size_t n = sizes[(size_t)round % GP_COUNT(sizes)];
+        memset(j->count, 0, sizeof j->count);
+        if (round % 50 == 49) nanosleep(&(struct timespec){0, 300000}, NULL); /* let the workers fall asleep */
+        j->slow = round < 5;
+        gp_parallel_for(p, n, count_block, j);
+        for (size_t i = 0; i < MAX_BLOCKS; i++) assert_int_equal(atomic_load(&j->count[i]), i < n);
+    }
+    assert_int_equal(atomic_load(&j->bad), 0);
+    free(j);
+    gp_pool_free(&p);
+    assert_null(p);
+    gp_pool_free(&p);
+}
+
+static void test_one_thread(void **state)
+{
+    (void)state;
+    run_all(1);
+}
+
+static void test_two_threads(void **state)
+{
+    (void)state;
+    run_all(2);
+}
+
+static void test_four_threads(void **state)
+{
+    (void)state;
+    run_all(4);
+}
+
+static void note_worker(void *arg, size_t block, size_t worker)
+{
+    atomic_int *seen = arg;
+    (void)block;
+    atomic_store(&seen[worker], 1);
+    nanosleep(&(struct timespec){0, 5000000}, NULL);
+}
+
+static void test_workers_take_part(void **state)
+{
+    (void)state;
+    gp_pool *p;
+    atomic_int seen[2] = {0, 0};
+    assert_int_equal(gp_pool_create(&p, 2, NULL), GOPRO_OK);
+    gp_parallel_for(p, 16, note_worker, seen);
+    assert_int_equal(atomic_load(&seen[0]), 1);
+    assert_int_equal(atomic_load(&seen[1]), 1);
+    gp_pool_free(&p);
+}
+
+static void test_default_and_limits(void **state)
+{
+    (void)state;
+    gp_pool *p;
+    gopro_error err;
+    assert_int_equal(gp_pool_create(&p, 0, &err), GOPRO_OK);
+    assert_true(gp_pool_size(p) >= 1);
+    gp_pool_free(&p);
+    assert_int_equal(gp_pool_create(&p, 1000000, &err), GOPRO_E_INVALID);
+    assert_null(p);
+    assert_int_equal(gp_pool_size(NULL), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_thread),        cmocka_unit_test(test_two_threads),        cmocka_unit_test(test_four_threads),
+        cmocka_unit_test(test_workers_take_part), cmocka_unit_test(test_default_and_limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

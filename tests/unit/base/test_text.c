@@ -1,0 +1,162 @@
+/* test_text.c - strings, nearest names, SHA-256, error messages and logging.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/sha256.h"
+#include "base/str.h"
+
+static void test_str(void **state)
+{
+    (void)state;
+    gp_str b = {0};
+    for (int i = 0; i < 100; i++) {
+        gp_str_add(&b, "ab");
+        gp_str_addf(&b, "%03d", i);
+        gp_str_addn(&b, "xyz", 1);
+    }
+    assert_int_equal(b.len, 600);
+    assert_int_equal(strlen(b.s), 600);
+    assert_memory_equal(b.s + 594, "ab099x", 7);
+    assert_false(b.failed);
+    gp_str_free(&b);
+    assert_null(b.s);
+    char *s = gp_sprintf("%s-%d", "a", 5);
+    assert_string_equal(s, "a-5");
+    free(s);
+}
+
+static void test_nearest(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"optim.lr", "optim.epochs", "train.batch", "method"};
+    assert_string_equal(gp_nearest("optim.lt", names, 4), "optim.lr");
+    assert_string_equal(gp_nearest("optim.epoch", names, 4), "optim.epochs");
+    assert_string_equal(gp_nearest("methd", names, 4), "method");
+    assert_string_equal(gp_nearest("trian.batch", names, 3), "train.batch");
+    assert_null(gp_nearest("something.else", names, 4));
+    assert_null(gp_nearest("x", names, 0));
+    char longer[500];
+    memset(longer, 'a', sizeof longer);
+    longer[499] = '\0';
+    assert_null(gp_nearest(longer, names, 4));
+}
+
+static void test_sha256(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *hex;
+    } kat[] = {
+        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+        {"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
+         "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1"},
+    };
+    char hex[65];
+    gp_sha256 c;
+    for (size_t i = 0; i < GP_COUNT(kat); i++) {
+        gp_sha256_init(&c);
+        gp_sha256_add(&c, kat[i].text, strlen(kat[i].text));
+        gp_sha256_hex(&c, hex);
+        assert_string_equal(hex, kat[i].hex);
+    }
+    /* A million letters a, in pieces of many sizes. */
+    char a[200];
+    memset(a, 'a', sizeof a);
+    gp_sha256_init(&c);
+    for (size_t done = 0, k = 0; done < 1000000; k++) {
+        size_t n = gp_min_size(k % 200, 1000000 - done);
+        gp_sha256_add(&c, a, n);
+        done += n;
+    }
+    gp_sha256_hex(&c, hex);
+    assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    gopro_error err;
+    assert_int_equal(gp_fail(&err, GOPRO_E_FORMAT, "bad byte %d", 7), GOPRO_E_FORMAT);
+    assert_int_equal(err.code, GOPRO_E_FORMAT);
+    assert_int_equal(gp_fail_in(&err, GOPRO_E_DATA, "image '%s'", "x.png"), GOPRO_E_DATA);
+    assert_string_equal(err.msg, "image 'x.png': bad byte 7");
+    assert_int_equal(err.code, GOPRO_E_DATA);
+    gp_fail_nomem(&err, 10, "a thing");
+    assert_int_equal(gp_fail_in(&err, GOPRO_E_DATA, "p"), GOPRO_E_NOMEM); /* kept */
+    gp_fail(&err, GOPRO_E_CANCELLED, "stop");
+    assert_int_equal(gp_fail_in(&err, GOPRO_E_DATA, "p"), GOPRO_E_CANCELLED);
+    gp_fail(&err, GOPRO_E_NUMERIC, "nan");
+    assert_int_equal(gp_fail_in(&err, GOPRO_E_DATA, "p"), GOPRO_E_NUMERIC);
+    errno = ENOENT;
+    assert_int_equal(gp_fail_errno(&err, "could not open", "f"), GOPRO_E_IO);
+    assert_string_equal(err.msg, "could not open 'f': No such file or directory");
+    char longer[3000];
+    memset(longer, 'a', sizeof longer);
+    longer[2999] = '\0';
+    gp_fail(&err, GOPRO_E_IO, "%s", longer);
+    assert_int_equal(strlen(err.msg), sizeof err.msg - 1);
+    gp_fail_in(&err, GOPRO_E_IO, "%s", longer);
+    assert_int_equal(strlen(err.msg), sizeof err.msg - 1);
+    assert_int_equal(gp_fail(NULL, GOPRO_E_IO, "x"), GOPRO_E_IO);
+    assert_int_equal(gp_fail_in(NULL, GOPRO_E_DATA, "x"), GOPRO_E_DATA);
+    assert_int_equal(gopro_exit_status(GOPRO_OK), 0);
+    assert_int_equal(gopro_exit_status(GOPRO_E_IO), 1);
+    assert_int_equal(gopro_exit_status(GOPRO_E_INVALID), 2);
+    assert_int_equal(gopro_exit_status(GOPRO_E_DATA), 3);
+    assert_int_equal(gopro_exit_status(GOPRO_E_WEIGHTS), 4);
+    assert_int_equal(gopro_exit_status(GOPRO_E_NUMERIC), 5);
+    assert_int_equal(gopro_exit_status(GOPRO_E_CANCELLED), 130);
+    assert_string_equal(gopro_version(), GOPRO_VERSION);
+}
+
+static void keep_line(void *user, gp_log_level level, const char *text)
+{
+    char *out = user;
+    strcpy(out, text);
+    out[63] = (char)level;
+}
+
+static bool say_yes(void *user)
+{
+    (void)user;
+    return true;
+}
+
+static void test_log(void **state)
+{
+    (void)state;
+    char line[64] = "";
+    gp_log l = {keep_line, NULL, line};
+    gp_logf(&l, GP_LOG_WARN, "step %d", 3);
+    assert_string_equal(line, "step 3");
+    assert_int_equal(line[63], GP_LOG_WARN);
+    gp_logf(NULL, GP_LOG_INFO, "x");
+    assert_false(gp_cancelled(&l));
+    assert_false(gp_cancelled(NULL));
+    l.cancelled = say_yes;
+    l.write = NULL;
+    assert_true(gp_cancelled(&l));
+    gp_logf(&l, GP_LOG_INFO, "x");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_str),    cmocka_unit_test(test_nearest), cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_errors), cmocka_unit_test(test_log),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
