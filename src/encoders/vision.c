@@ -30,10 +30,7 @@ static void embed_rows(void *arg, size_t first, size_t n, size_t worker)
     size_t D = a->v.width, T = gp_arch_patches(a) + 1, cols = 3 * a->patch * a->patch, image = 3 * a->image * a->image;
     gp_scratch_reset(c, worker);
     gp_real *patches = v->patches ? v->patches + first * cols : gp_scratch(c, worker, n * cols);
-    if (!patches) {
-        gp_compute_fail(c, "scratch of the patch embedding");
-        return;
-    }
+    if (!patches) return;
     for (size_t i = 0; i < n; i++) {
         size_t t = (first + i) % T;
         if (t == 0)
@@ -65,10 +62,7 @@ static void head_rows(void *arg, size_t first, size_t n, size_t worker)
     size_t D = w->arch.v.width;
     gp_scratch_reset(c, worker);
     gp_real *u = gp_scratch(c, worker, n * D);
-    if (!u) {
-        gp_compute_fail(c, "scratch of the image projection");
-        return;
-    }
+    if (!u) return;
     c->k->layernorm_fwd(u, v->mean ? v->mean + first : NULL, v->rstd ? v->rstd + first : NULL, v->x + first * D, w->v_ln_post_g,
                         w->v_ln_post_b, (gp_real)w->arch.v.eps, n, D);
     gp_mat_fwd(v->m->v_proj, c, worker, v->feat + first * w->arch.embed, u, NULL, n, false);
