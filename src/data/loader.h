@@ -9,6 +9,16 @@
 /* Decoded images of a list, shared by epochs, bounded in bytes (images beyond the bound are decoded each time). */
 typedef struct gp_image_store gp_image_store;
 gopro_status gp_image_store_create(gp_image_store **s, const char *root, const gp_item *item, size_t n, size_t max_bytes, gopro_error *err);
+/* The same with a choice: skip_bad marks images that do not decode (each one logged) instead of stopping at the first; every image is
+ * then decoded once, also those beyond max_bytes.  threads 0: one per processor. */
+gopro_status gp_image_store_create_with(gp_image_store **s, const char *root, const gp_item *item, size_t n, size_t max_bytes,
+                                        bool skip_bad, size_t threads, const gp_log *log, gopro_error *err);
+bool gp_image_store_bad(const gp_image_store *s, size_t i);
+/* Removes the bad images from the store and from the caller's list of the same n items; returns what is left. */
+size_t gp_image_store_drop_bad(gp_image_store *s, gp_item *item, size_t n);
+size_t gp_image_store_size(const gp_image_store *s);
+/* *im is the kept image, or own after decoding the file into it (free own afterwards in either case).  Thread-safe. */
+gopro_status gp_image_store_get(const gp_image_store *s, size_t i, gp_image *own, const gp_image **im, gopro_error *err);
 void gp_image_store_free(gp_image_store **s);
 
 typedef struct gp_batch {
@@ -21,7 +31,8 @@ typedef struct gp_batch {
 typedef struct gp_loader_config {
     gp_view_config view;
     bool want[3]; /* crop, MoCo, AugMix */
-    size_t batch, epochs, first_epoch;
+    size_t batch;
+    size_t epochs, first_epoch; /* batches of epochs first_epoch .. epochs-1 are made */
     uint64_t seed;
     size_t threads; /* loader threads, >= 1 */
     size_t ahead;   /* batches prepared ahead, >= 1 */

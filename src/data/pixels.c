@@ -1,0 +1,66 @@
+/* pixels.c - the test transform of a run of images, decoded on the pool.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/pool.h"
+#include "data/loader.h"
+
+typedef struct job {
+    float *x;
+    const char *root;
+    const gp_item *item;
+    const gp_view_config *c;
+    pthread_mutex_t lock;
+    size_t bad_at; /* the first bad image, whatever the threads did */
+    gopro_status st;
+    gopro_error err;
+} job;
+
+static gopro_status one_image(const job *j, size_t i, gopro_error *err)
+{
+    const size_t R = j->c->size;
+    gp_image im = {0}, crop = {0};
+    char *path = gp_path_join(j->root, j->item[i].path);
+    if (!path) return gp_fail_nomem(err, strlen(j->item[i].path), "a path");
+    gopro_status st = gp_image_read(&im, path, err);
+    if (st == GOPRO_OK && (st = gp_image_center(&crop, &im, j->c->size, GP_BICUBIC, err)) != GOPRO_OK)
+        st = gp_fail_in(err, GOPRO_E_DATA, "image '%s'", path);
+    if (st == GOPRO_OK) gp_image_normalise(j->x + i * 3 * R * R, &crop, j->c->mean, j->c->std);
+    gp_image_free(&im);
+    gp_image_free(&crop);
+    free(path);
+    return st;
+}
+
+static void block(void *arg, size_t i, size_t worker)
+{
+    job *j = arg;
+    gopro_error err = {0};
+    (void)worker;
+    gopro_status st = one_image(j, i, &err);
+    if (st == GOPRO_OK) return;
+    pthread_mutex_lock(&j->lock);
+    if (i < j->bad_at) {
+        j->bad_at = i;
+        j->st = st;
+        j->err = err;
+    }
+    pthread_mutex_unlock(&j->lock);
+}
+
+gopro_status gp_test_pixels(float *x, const char *root, const gp_item *item, size_t n, const gp_view_config *c, struct gp_pool *pool,
+                            gopro_error *err)
+{
+    job j = {.x = x, .root = root, .item = item, .c = c, .bad_at = n};
+    if (pthread_mutex_init(&j.lock, NULL) != 0) return gp_fail(err, GOPRO_E_NOMEM, "cannot create a lock");
+    if (pool)
+        gp_parallel_for(pool, n, block, &j);
+    else
+        for (size_t i = 0; i < n; i++) block(&j, i, 0);
+    pthread_mutex_destroy(&j.lock);
+    if (j.st != GOPRO_OK && err) *err = j.err;
+    return j.st;
+}
