@@ -58,7 +58,8 @@ static char *plain_words(const char *text)
 {
     char *w = ge_words(text), *at = w, *out = ge_dup("");
     for (char *k; (k = ge_cut(&at, ' '));) {
-        if (strlen(k) < 2 || strpbrk(k, "0123456789") || !strcmp(k, "svg") || !strcmp(k, "bw") || !strcmp(k, "md")) continue;
+        if (strlen(k) < 2 || strpbrk(k, "0123456789") || !strcmp(k, "svg") || !strcmp(k, "bw") || !strcmp(k, "amp") || !strcmp(k, "md"))
+            continue;
         char *next = ge_fmt("%s%s%s", out, *out ? " " : "", k);
         free(out);
         out = next;
@@ -67,12 +68,23 @@ static char *plain_words(const char *text)
     return out;
 }
 
+/* Keywords that say where the file was kept, not what it shows. */
+static bool filing_word(const char *w)
+{
+    static const char *const filing[] = {
+        "signs and symbols", "clip art",   "clipart", "unsorted", "symbol",  "symbols", "icon", "icons", "image", "media",
+        "public domain",     "recreation", "theme",   "hash",     "webpage", "appicon"};
+    for (size_t i = 0; i < sizeof filing / sizeof *filing; i++)
+        if (strcmp(w, filing[i]) == 0) return true;
+    return false;
+}
+
 static void read_file(ge_drawings *out, const char *path, const char *below)
 {
     char *svg = ge_read(path, NULL), *at = svg ? strstr(svg, "<metadata") : NULL;
     char *title = at ? element(&at, "<dc:title>", "</dc:title>") : NULL;
     char *name = title ? plain_words(title) : NULL;
-    if (name && *name && ge_count_words(name) <= 4) {
+    if (name && *name && ge_count_words(name) <= 4 && strncmp(name, "led ", 4) != 0) {
         ge_drawing *d = ge_drawings_add(out);
         d->set = "openclipart", d->artist = "Open Clip Art Library", d->icon = path, d->kind = GE_CLIPART;
         d->name = d->concept = ge_dup(name);
@@ -82,7 +94,7 @@ static void read_file(ge_drawings *out, const char *path, const char *below)
         if (end) *end = 0;
         for (char *k; at && end && (k = element(&at, "<rdf:li>", "</rdf:li>"));) {
             char *w = plain_words(k);
-            if (*w && strcmp(w, name) != 0 && ge_count_words(w) <= 3) d->keywords = ge_join(d->keywords, w);
+            if (*w && strcmp(w, name) != 0 && ge_count_words(w) <= 3 && !filing_word(w)) d->keywords = ge_join(d->keywords, w);
             free(w);
             free(k);
         }

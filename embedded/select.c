@@ -16,11 +16,10 @@ void ge_label(ge_drawing *d, const ge_rules *r)
     d->class = ge_classify(r, d->name, flags);
 }
 
-/* The last word, or it without a plural s, is known to be depictable. */
-static bool known_thing(const ge_map *vocabulary, const char *words)
+/* The word, or it without a plural s, is known to be depictable. */
+static bool known_word(const ge_map *vocabulary, const char *word)
 {
-    const char *last = strrchr(words, ' ');
-    char *w = ge_dup(last ? last + 1 : words);
+    char *w = ge_dup(word);
     bool yes = ge_map_get(vocabulary, w) != GE_NONE;
     size_t n = strlen(w);
     if (!yes && n > 3 && w[n - 1] == 's') {
@@ -31,18 +30,43 @@ static bool known_thing(const ge_map *vocabulary, const char *words)
     return yes;
 }
 
+static bool known_thing(const ge_map *vocabulary, const char *words)
+{
+    char *copy = ge_dup(words), *at = copy;
+    bool any = false;
+    for (char *w; !any && (w = ge_cut(&at, ' '));) any = known_word(vocabulary, w);
+    free(copy);
+    return any;
+}
+
+static bool is_soft_or_hard(const ge_rules *r, const char *w)
+{
+    return ge_map_get(&r->soft, w) != GE_NONE || ge_map_get(&r->hard, w) != GE_NONE;
+}
+
+/* Words that name things: those of emoji, of the benchmark's classes, the last ones of game-icons, and names two artists drew. */
 static void vocabulary_of(ge_map *v, const ge_drawings *ds, const ge_rules *r, const ge_unicode *u)
 {
-    for (size_t i = 0; i < u->vocabulary.cap; i++)
-        if (u->vocabulary.key[i] && strlen(u->vocabulary.key[i]) > 2) ge_map_put(v, u->vocabulary.key[i], 1);
+    for (size_t i = 0; i < u->vocabulary.cap; i++) {
+        const char *w = u->vocabulary.key[i];
+        if (w && strlen(w) > 2 && !is_soft_or_hard(r, w)) ge_map_put(v, w, 1);
+    }
     for (size_t i = 0; i < r->word.cap; i++)
         if (r->word.key[i]) ge_map_put(v, r->word.key[i], 1);
+    ge_map artist = {0};
     for (size_t i = 0; i < ds->n; i++) {
-        if (ds->d[i].kind != GE_GAME) continue;
-        const char *last = strrchr(ds->d[i].name, ' ');
-        last = last ? last + 1 : ds->d[i].name;
-        if (ge_map_get(&r->soft, last) == GE_NONE && ge_map_get(&r->hard, last) == GE_NONE && strlen(last) > 2) ge_map_put(v, last, 1);
+        const ge_drawing *d = &ds->d[i];
+        const char *last = strrchr(d->name, ' ');
+        if (d->kind == GE_GAME) {
+            last = last ? last + 1 : d->name;
+            if (!is_soft_or_hard(r, last) && strlen(last) > 2) ge_map_put(v, last, 1);
+        }
+        if (d->kind != GE_ICONS || last || strlen(d->name) < 3 || is_soft_or_hard(r, d->name)) continue;
+        size_t first = ge_map_get(&artist, d->name);
+        if (first != GE_NONE && strcmp(ds->d[first].artist, d->artist) != 0) ge_map_put(v, d->name, 1);
+        ge_map_put(&artist, d->name, i);
     }
+    ge_map_free(&artist);
 }
 
 static bool depictable_emoji(const ge_emoji *e)
@@ -57,22 +81,19 @@ static bool depictable_emoji(const ge_emoji *e)
 
 static bool depictable(const ge_drawing *d, const ge_map *v, const ge_rules *r)
 {
-    if (strlen(d->name) < 2) return false;
-    switch (d->kind) {
-    case GE_EMOJI:
-        return d->emoji ? depictable_emoji(d->emoji) : known_thing(v, d->name) && !ge_is_interface(r, d->name);
-    case GE_GAME:
-        return true;
-    case GE_CLIPART: {
-        char *copy = ge_dup(d->name), *at = copy;
-        bool any = false;
-        for (char *w; (w = ge_cut(&at, ' '));) any |= known_thing(v, w);
-        free(copy);
-        return any;
+    if (strlen(d->name) < 2 || strncmp(d->name, "flag ", 5) == 0) return false;
+    if (d->emoji) return depictable_emoji(d->emoji);
+    if (d->kind == GE_GAME) return true;
+    if (d->kind != GE_CLIPART) { /* long names of icons are mostly functions of programs */
+        size_t words = ge_count_words(d->name);
+        const char *last = words > 2 ? strrchr(d->name, ' ') + 1 : d->name;
+        return words <= 3 && known_thing(v, last) && !ge_is_interface(r, d->name);
     }
-    default:
-        return known_thing(v, d->name) && !ge_is_interface(r, d->name);
-    }
+    bool known = known_thing(v, d->name);
+    char *copy = ge_dup(d->keywords), *at = copy;
+    for (char *k; !known && (k = ge_cut(&at, '|'));) known = known_thing(v, k);
+    free(copy);
+    return known;
 }
 
 static size_t count_up(ge_map *m, const char *key)
