@@ -1,0 +1,242 @@
+/* simd.h - vectors of VL floats for the instruction set being compiled, and what the fast kernels build on them.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GP_SIMD_H
+#define GP_SIMD_H
+
+#include <immintrin.h>
+#include <math.h>
+
+#include "kernels/fast/fast.h"
+
+#define GPK_PASTE2(a, b) a##_##b
+#define GPK_PASTE(a, b)  GPK_PASTE2(a, b)
+#define GPK(name)        GPK_PASTE(gpk_##name, GPK_ISA)
+
+#if defined(__clang__)
+#define GPK_UNROLL _Pragma("unroll")
+#else
+#define GPK_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#ifdef __AVX512F__
+
+#define VL 16
+typedef __m512 vf;
+typedef __mmask16 vm; /* which lanes */
+
+static inline vm v_lanes(size_t n)
+{
+    return (vm)((1u << n) - 1u);
+}
+static inline vf v_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+static inline vf v_load_m(vm m, const float *p)
+{
+    return _mm512_maskz_loadu_ps(m, p);
+}
+static inline void v_store(float *p, vf x)
+{
+    _mm512_storeu_ps(p, x);
+}
+static inline void v_store_m(float *p, vm m, vf x)
+{
+    _mm512_mask_storeu_ps(p, m, x);
+}
+static inline vf v_keep(vm m, vf x, vf otherwise)
+{
+    return _mm512_mask_blend_ps(m, otherwise, x);
+}
+static inline vf v_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+static inline vf v_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
+static inline vf v_sub(vf a, vf b)
+{
+    return _mm512_sub_ps(a, b);
+}
+static inline vf v_mul(vf a, vf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+static inline vf v_div(vf a, vf b)
+{
+    return _mm512_div_ps(a, b);
+}
+static inline vf v_sqrt(vf a)
+{
+    return _mm512_sqrt_ps(a);
+}
+static inline vf v_max(vf a, vf b)
+{
+    return _mm512_max_ps(a, b);
+}
+static inline vf v_min(vf a, vf b)
+{
+    return _mm512_min_ps(a, b);
+}
+static inline vf v_fma(vf a, vf b, vf c) /* a b + c */
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+static inline vf v_fnma(vf a, vf b, vf c) /* c - a b */
+{
+    return _mm512_fnmadd_ps(a, b, c);
+}
+static inline vf v_round(vf a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+static inline vf v_abs(vf a)
+{
+    return _mm512_abs_ps(a);
+}
+static inline vf v_negative(vf sign, vf yes, vf no) /* yes where sign < 0 */
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(sign, _mm512_setzero_ps(), _CMP_LT_OQ), no, yes);
+}
+static inline vf v_ldexp(vf x, vf n) /* x 2^n */
+{
+    return _mm512_scalef_ps(x, n);
+}
+static inline float v_sum(vf x)
+{
+    return _mm512_reduce_add_ps(x);
+}
+static inline float v_largest(vf x)
+{
+    return _mm512_reduce_max_ps(x);
+}
+
+#else
+
+#define VL 8
+typedef __m256 vf;
+typedef __m256i vm;
+
+static inline vm v_lanes(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static inline vf v_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+static inline vf v_load_m(vm m, const float *p)
+{
+    return _mm256_maskload_ps(p, m);
+}
+static inline void v_store(float *p, vf x)
+{
+    _mm256_storeu_ps(p, x);
+}
+static inline void v_store_m(float *p, vm m, vf x)
+{
+    _mm256_maskstore_ps(p, m, x);
+}
+static inline vf v_keep(vm m, vf x, vf otherwise)
+{
+    return _mm256_blendv_ps(otherwise, x, _mm256_castsi256_ps(m));
+}
+static inline vf v_set(float x)
+{
+    return _mm256_set1_ps(x);
+}
+static inline vf v_add(vf a, vf b)
+{
+    return _mm256_add_ps(a, b);
+}
+static inline vf v_sub(vf a, vf b)
+{
+    return _mm256_sub_ps(a, b);
+}
+static inline vf v_mul(vf a, vf b)
+{
+    return _mm256_mul_ps(a, b);
+}
+static inline vf v_div(vf a, vf b)
+{
+    return _mm256_div_ps(a, b);
+}
+static inline vf v_sqrt(vf a)
+{
+    return _mm256_sqrt_ps(a);
+}
+static inline vf v_max(vf a, vf b)
+{
+    return _mm256_max_ps(a, b);
+}
+static inline vf v_min(vf a, vf b)
+{
+    return _mm256_min_ps(a, b);
+}
+static inline vf v_fma(vf a, vf b, vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+static inline vf v_fnma(vf a, vf b, vf c)
+{
+    return _mm256_fnmadd_ps(a, b, c);
+}
+static inline vf v_round(vf a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+static inline vf v_abs(vf a)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+static inline vf v_negative(vf sign, vf yes, vf no)
+{
+    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(sign, _mm256_setzero_ps(), _CMP_LT_OQ));
+}
+/* Two factors, because 2^128 and 2^-140 are not floats but the products may be. */
+static inline vf v_ldexp(vf x, vf n)
+{
+    const __m256i i = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(i, 1), rest = _mm256_sub_epi32(i, half),
+                  bias = _mm256_set1_epi32(127);
+    const vf a = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
+    const vf b = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
+    return v_mul(v_mul(x, a), b);
+}
+static inline float v_sum(vf x)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+static inline float v_largest(vf x)
+{
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+
+#endif
+
+/* exp(x) to about 1 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor of degree 7 (remainder 5e-9).  NaN stays NaN: max and min return
+ * their second operand then. */
+static inline vf v_exp(vf x)
+{
+    x = v_max(v_set(-104.0f), x);
+    x = v_min(v_set(89.0f), x);
+    const vf n = v_round(v_mul(x, v_set(1.44269504f)));
+    vf r = v_fnma(n, v_set(0.693147182f), x);
+    r = v_fma(n, v_set(1.90465421e-9f), r); /* float(ln 2) is larger than ln 2 by this */
+    vf p = v_set(1.0f / 5040.0f);
+    p = v_fma(p, r, v_set(1.0f / 720.0f));
+    p = v_fma(p, r, v_set(1.0f / 120.0f));
+    p = v_fma(p, r, v_set(1.0f / 24.0f));
+    p = v_fma(p, r, v_set(1.0f / 6.0f));
+    p = v_fma(p, r, v_set(0.5f));
+    p = v_fma(p, r, v_set(1.0f));
+    p = v_fma(p, r, v_set(1.0f));
+    return v_ldexp(p, n);
+}
+
+#endif
