@@ -1,0 +1,178 @@
+/* evaluate.c - see evaluate.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "eval/evaluate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "text/templates.h"
+#include "train/zeroshot.h"
+
+struct gp_classifier {
+    gp_learner *l; /* borrowed */
+    size_t K;
+    gp_text_plan *plan; /* of a learner */
+    gp_real *text;      /* of zero-shot: [K, embed] */
+};
+
+void gp_classifier_free(gp_classifier **c)
+{
+    if (!c || !*c) return;
+    gp_text_plan_free(&(*c)->plan);
+    free((*c)->text);
+    free(*c);
+    *c = NULL;
+}
+
+bool gp_classifier_wants_stats(const gp_classifier *c)
+{
+    return c->plan && (c->l->method->wants & GP_WANT_STATS) != 0;
+}
+
+static gopro_status zeroshot(gp_classifier *c, const char *const *class_name, const char *dataset_template, gopro_error *err)
+{
+    const gp_options *o = c->l->opt;
+    const char *own = gp_opt_string(o, "template"), *list[GP_COUNT(gp_templates_7) + 1];
+    const char *const *tmpl = gp_templates_80;
+    size_t n = 0, E = gp_model_arch(c->l->bb->model)->embed;
+    if (gp_opt_is(o, "ensemble", "80")) {
+        n = GP_COUNT(gp_templates_80);
+    } else {
+        if (gp_opt_is(o, "ensemble", "7"))
+            for (; n < GP_COUNT(gp_templates_7); n++) list[n] = gp_templates_7[n];
+        list[n++] = own[0] ? own : dataset_template;
+        tmpl = list;
+    }
+    c->text = malloc(c->K * E * sizeof *c->text);
+    if (!c->text) return gp_fail_nomem(err, c->K * E * sizeof *c->text, "class features");
+    return gp_zeroshot_text(c->text, c->l->bb, class_name, c->K, tmpl, n, err);
+}
+
+gopro_status gp_classifier_create(gp_classifier **c, gp_learner *l, const char *const *class_name, size_t K, const char *dataset_template,
+                                  gopro_error *err)
+{
+    *c = calloc(1, sizeof **c);
+    if (!*c) return gp_fail_nomem(err, sizeof **c, "a classifier");
+    (*c)->l = l;
+    (*c)->K = K;
+    gopro_status st =
+        gp_learner_trains(l) ? gp_learner_plan(&(*c)->plan, l, class_name, K, err) : zeroshot(*c, class_name, dataset_template, err);
+    if (st != GOPRO_OK) gp_classifier_free(c);
+    return st;
+}
+
+gopro_status gp_classifier_logits(gp_classifier *c, gp_real *logits, const float *feat, const float *mu, const float *sigma, size_t B,
+                                  gopro_error *err)
+{
+    if (c->plan) return gp_learner_logits(c->l, c->plan, logits, feat, mu, sigma, B, err);
+    gp_zeroshot_logits(logits, feat, B, c->text, c->K, gp_model_arch(c->l->bb->model)->embed, c->l->logit_scale);
+    return GOPRO_OK;
+}
+
+gopro_status gp_testset_open(gp_testset *t, gp_backbone *b, const gp_dataset *d, bool stats, bool skip_bad, const char *cache_dir,
+                             const gp_watch *w, gopro_error *err)
+{
+    t->data = d;
+    t->features = NULL;
+    gp_features_request q = {.model = b->model, .precision = b->precision, .root = d->root, .item = d->test.item, .n = d->test.n};
+    q.stats = stats;
+    q.skip_bad = skip_bad;
+    q.cache_dir = cache_dir;
+    return gp_features_get(&t->features, &q, w, err);
+}
+
+void gp_testset_close(gp_testset *t)
+{
+    gp_features_free(&t->features);
+}
+
+/* Where a label set's test images stand in the dataset's list; both are in the same order and share their path strings. */
+static size_t locate(uint32_t *row, uint32_t *label, const gp_testset *t, const gp_labelset *ls)
+{
+    size_t n = 0;
+    for (size_t i = 0, j = 0; i < t->data->test.n && j < ls->n_test; i++) {
+        if (t->data->test.item[i].path != ls->test[j].path) continue;
+        if (!t->features->bad[i]) {
+            row[n] = (uint32_t)i;
+            label[n++] = ls->test[j].label;
+        }
+        j++;
+    }
+    return n;
+}
+
+typedef struct buffers {
+    uint32_t *row, *label;
+    float *feat, *mu, *sigma;
+    gp_real *logits;
+} buffers;
+
+static void buffers_free(buffers *b)
+{
+    free(b->row);
+    free(b->label);
+    free(b->feat);
+    free(b->mu);
+    free(b->sigma);
+    free(b->logits);
+}
+
+static gopro_status buffers_make(buffers *b, const gp_features *f, size_t n, size_t batch, size_t K, bool stats, gopro_error *err)
+{
+    size_t per = f->layers * f->width;
+    b->row = malloc((n + 1) * sizeof *b->row);
+    b->label = malloc((n + 1) * sizeof *b->label);
+    b->feat = malloc(batch * f->embed * sizeof *b->feat);
+    b->logits = malloc(batch * K * sizeof *b->logits);
+    bool ok = b->row && b->label && b->feat && b->logits;
+    if (stats) {
+        b->mu = malloc(batch * per * sizeof *b->mu);
+        b->sigma = malloc(batch * per * sizeof *b->sigma);
+        ok = ok && b->mu && b->sigma;
+    }
+    return ok ? GOPRO_OK : gp_fail_nomem(err, batch * (K + f->embed + 2 * per) * sizeof(float), "a test batch");
+}
+
+static void gather(const buffers *b, const gp_features *f, size_t first, size_t n)
+{
+    size_t per = f->layers * f->width;
+    for (size_t i = 0; i < n; i++) {
+        size_t r = b->row[first + i];
+        memcpy(b->feat + i * f->embed, f->feat + r * f->embed, f->embed * sizeof(float));
+        if (!b->mu) continue;
+        memcpy(b->mu + i * per, f->mu + r * per, per * sizeof(float));
+        memcpy(b->sigma + i * per, f->sigma + r * per, per * sizeof(float));
+    }
+}
+
+gopro_status gp_evaluate(gp_metrics *m, gp_learner *l, const gp_testset *t, const gp_labelset *ls, const gp_watch *w, gopro_error *err)
+{
+    size_t batch = (size_t)gp_opt_int(l->opt, "test.batch");
+    gp_classifier *c = NULL;
+    buffers b = {0};
+    memset(m, 0, sizeof *m);
+    gopro_status st = gp_classifier_create(&c, l, ls->class_name, ls->K, t->data->template_text, err);
+    if (st != GOPRO_OK) return st;
+    GP_CHECK(gp_metrics_init(m, ls->K, err));
+    GP_CHECK(buffers_make(&b, t->features, ls->n_test, batch, ls->K, gp_classifier_wants_stats(c), err));
+    size_t n = locate(b.row, b.label, t, ls);
+    double t0 = gp_seconds();
+    for (size_t i = 0; i < n; i += batch) {
+        size_t k = gp_min_size(batch, n - i);
+        if (w && gp_cancelled(&w->log)) {
+            st = gp_fail(err, GOPRO_E_CANCELLED, "interrupted while testing");
+            goto out;
+        }
+        gather(&b, t->features, i, k);
+        GP_CHECK(gp_classifier_logits(c, b.logits, b.feat, b.mu, b.sigma, k, err));
+        gp_metrics_add(m, b.logits, b.label + i, k);
+        gp_progress p = {.what = "test", .done = i + k, .total = n};
+        gp_watch_tell(w, &p, t0, i + k, i + k);
+    }
+    if (n == 0) st = gp_fail(err, GOPRO_E_DATA, "'%s' has no test images for these classes", t->data->root);
+out:
+    if (st != GOPRO_OK) gp_metrics_free(m);
+    buffers_free(&b);
+    gp_classifier_free(&c);
+    return st;
+}

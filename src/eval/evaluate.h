@@ -1,0 +1,34 @@
+/* evaluate.h - a classifier for a label set, and its test results.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GP_EVALUATE_H
+#define GP_EVALUATE_H
+
+#include "data/dataset.h"
+#include "eval/metrics.h"
+#include "features/cache.h"
+#include "train/learner.h"
+
+/* Scores images against the classes of one label set: zero-shot (class features fixed) or a learner (prompts per image). */
+typedef struct gp_classifier gp_classifier;
+/* templates of zero-shot: option template, else the dataset's; option ensemble adds the selected 7 or takes the 80 (METHODS 3.1). */
+gopro_status gp_classifier_create(gp_classifier **c, gp_learner *l, const char *const *class_name, size_t K, const char *dataset_template,
+                                  gopro_error *err);
+void gp_classifier_free(gp_classifier **c);
+bool gp_classifier_wants_stats(const gp_classifier *c);
+/* logits [B, K]; feat [B, embed] raw, mu, sigma [B, layers, width] or NULL */
+gopro_status gp_classifier_logits(gp_classifier *c, gp_real *logits, const float *feat, const float *mu, const float *sigma, size_t B,
+                                  gopro_error *err);
+
+/* Test images of a dataset with their features, shared by the label sets of a run. */
+typedef struct gp_testset {
+    const gp_dataset *data;
+    gp_features *features; /* of data->test, in order */
+} gp_testset;
+gopro_status gp_testset_open(gp_testset *t, gp_backbone *b, const gp_dataset *d, bool stats, bool skip_bad, const char *cache_dir,
+                             const gp_watch *w, gopro_error *err);
+void gp_testset_close(gp_testset *t);
+
+/* Accuracy and the rest of a label set's test images; m: free with gp_metrics_free. */
+gopro_status gp_evaluate(gp_metrics *m, gp_learner *l, const gp_testset *t, const gp_labelset *ls, const gp_watch *w, gopro_error *err);
+
+#endif

@@ -1,0 +1,112 @@
+/* result.c - writing and reading result.json.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "eval/run.h"
+
+#define GP_RESULT_SCHEMA 1
+
+static json_t *scores_json(const gp_scores *s, const gp_metrics *m)
+{
+    json_t *per = json_array();
+    for (size_t k = 0; m && k < m->K; k++) {
+        double a = gp_metrics_class_accuracy(m, k);
+        json_array_append_new(per, isnan(a) ? json_null() : json_real(a));
+    }
+    return json_pack("{s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:o}", "images", (json_int_t)s->n, "classes", (json_int_t)s->K, "correct",
+                     (json_int_t)s->correct, "accuracy", s->accuracy, "macro_f1", s->macro_f1, "class_mean", s->class_mean, "ece", s->ece,
+                     "nll", s->nll, "brier", s->brier, "per_class", per);
+}
+
+gopro_status gp_result_write(const char *path, const gp_run_result *r, const gp_learner *l, const gp_metrics m[3], const char *draw_hash,
+                             gopro_error *err)
+{
+    json_t *test = json_object();
+    for (int s = GP_ALL; s <= GP_NEW; s++)
+        if (r->tested[s]) json_object_set_new(test, gp_subset_name((gp_subset)s), scores_json(&r->test[s], &m[s]));
+    if (r->tested[GP_BASE] && r->tested[GP_NEW]) json_object_set_new(test, "hm", json_real(r->hm));
+    json_t *train = json_pack("{s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "images", (json_int_t)r->train_images, "parameters",
+                              (json_int_t)r->parameters, "loss", r->final_loss, "accuracy", r->final_accuracy, "logit_scale",
+                              r->logit_scale, "zero_shot_cross_entropy", r->zs_ce, "ln_classes", r->ln_classes, "best_logit_scale",
+                              r->best_scale, "shift_spread", r->spread, "context_drift", r->drift);
+    json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:o,s:o}", "schema", GP_RESULT_SCHEMA, "version", GOPRO_VERSION,
+                          "method", r->method, "dataset", r->dataset, "subset", r->subset, "seed", (json_int_t)r->seed, "backbone",
+                          r->backbone, "draw", draw_hash, "precision", gp_opt_string(l->opt, "precision"), "model_selection", "last epoch",
+                          "train", train, "test", test);
+    char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
+    gopro_status st = text ? gp_write_file(path, text, strlen(text), err) : gp_fail_nomem(err, 0, "result.json");
+    free(text);
+    json_decref(j);
+    return st;
+}
+
+static double number(const json_t *o, const char *key)
+{
+    return json_number_value(json_object_get(o, key));
+}
+
+static size_t count(const json_t *o, const char *key)
+{
+    json_int_t v = json_integer_value(json_object_get(o, key));
+    return v > 0 ? (size_t)v : 0;
+}
+
+static void text_of(char *out, size_t cap, const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    snprintf(out, cap, "%s", s ? s : "");
+}
+
+static void scores_read(gp_scores *s, const json_t *o)
+{
+    s->n = count(o, "images");
+    s->K = count(o, "classes");
+    s->correct = count(o, "correct");
+    s->accuracy = number(o, "accuracy");
+    s->macro_f1 = number(o, "macro_f1");
+    s->class_mean = number(o, "class_mean");
+    s->ece = number(o, "ece");
+    s->nll = number(o, "nll");
+    s->brier = number(o, "brier");
+}
+
+gopro_status gp_result_read(gp_run_result *r, const char *path, gopro_error *err)
+{
+    json_error_t je;
+    memset(r, 0, sizeof *r);
+    json_t *j = json_load_file(path, 0, &je);
+    if (!j) return gp_fail(err, GOPRO_E_FORMAT, "%s:%d: %s", path, je.line, je.text);
+    if (json_integer_value(json_object_get(j, "schema")) != GP_RESULT_SCHEMA) {
+        json_decref(j);
+        return gp_fail(err, GOPRO_E_FORMAT, "%s: schema is not %d; it was written by another version", path, GP_RESULT_SCHEMA);
+    }
+    const json_t *test = json_object_get(j, "test"), *train = json_object_get(j, "train");
+    text_of(r->method, sizeof r->method, j, "method");
+    text_of(r->dataset, sizeof r->dataset, j, "dataset");
+    text_of(r->subset, sizeof r->subset, j, "subset");
+    text_of(r->backbone, sizeof r->backbone, j, "backbone");
+    r->seed = (uint64_t)json_integer_value(json_object_get(j, "seed"));
+    for (int s = GP_ALL; s <= GP_NEW; s++) {
+        const json_t *o = json_object_get(test, gp_subset_name((gp_subset)s));
+        r->tested[s] = o != NULL;
+        if (o) scores_read(&r->test[s], o);
+    }
+    r->hm = number(test, "hm");
+    r->train_images = count(train, "images");
+    r->parameters = count(train, "parameters");
+    r->final_loss = number(train, "loss");
+    r->final_accuracy = number(train, "accuracy");
+    r->logit_scale = number(train, "logit_scale");
+    r->zs_ce = number(train, "zero_shot_cross_entropy");
+    r->ln_classes = number(train, "ln_classes");
+    r->best_scale = number(train, "best_logit_scale");
+    r->spread = number(train, "shift_spread");
+    r->drift = number(train, "context_drift");
+    json_decref(j);
+    return GOPRO_OK;
+}

@@ -1,0 +1,241 @@
+/* run.c - see run.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "eval/run.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "train/prompt_file.h"
+
+typedef struct run {
+    const gp_run_request *q;
+    const gp_watch *w;
+    gp_options *opt;
+    gp_dataset *data;
+    gp_draw draw;
+    gp_labelset labels, novel;
+    gp_learner *l;
+    gp_rundir dir;
+    gp_train_state state;
+    gp_testset test;
+    gp_metrics m[3];
+} run;
+
+static void run_close(run *x)
+{
+    for (size_t s = 0; s < 3; s++) gp_metrics_free(&x->m[s]);
+    gp_testset_close(&x->test);
+    gp_train_state_free(&x->state);
+    gp_rundir_close(&x->dir);
+    gp_learner_free(&x->l);
+    gp_labelset_free(&x->labels);
+    gp_labelset_free(&x->novel);
+    gp_draw_free(&x->draw);
+    gp_dataset_free(&x->data);
+    gp_options_free(&x->opt);
+}
+
+static gopro_status run_open(run *x, gopro_error *err)
+{
+    const gp_run_request *q = x->q;
+    const gp_log *log = x->w ? &x->w->log : NULL;
+    x->dir.lock = -1;
+    x->opt = gp_options_clone(q->opt);
+    if (!x->opt) return gp_fail_nomem(err, 0, "options");
+    GP_TRY(gp_options_settle(x->opt, q->bb->tok, err));
+    gp_data_rules rules = {.skip_bad_images = gp_opt_bool(x->opt, "data.skip_bad"),
+                           .split_seed = (uint64_t)gp_opt_int(x->opt, "data.split_seed")};
+    GP_TRY(gp_dataset_open(&x->data, q->data, &rules, log, err));
+    GP_TRY(gp_draw_make(&x->draw, x->data, (size_t)gp_opt_int(x->opt, "shots"), (uint64_t)gp_opt_int(x->opt, "seed"), log, err));
+    GP_TRY(gp_labelset_make(&x->labels, x->data, &x->draw, q->subset, err));
+    if (q->subset == GP_BASE) GP_TRY(gp_labelset_make(&x->novel, x->data, &x->draw, GP_NEW, err));
+    return gp_learner_create(&x->l, q->bb, x->opt, err);
+}
+
+static gopro_status write_config(const run *x, gopro_error *err)
+{
+    char *path = gp_rundir_file(&x->dir, "config.yaml");
+    gp_str b = {0};
+    gp_str_addf(&b, "# model: %s\n# data: %s\n# subset: %s\n", x->q->bb->path, x->q->data, gp_subset_name(x->q->subset));
+    gopro_status st = gp_options_to_yaml(x->l->opt, &b);
+    if (!path || b.failed || st != GOPRO_OK)
+        st = gp_fail_nomem(err, b.len, "config.yaml");
+    else
+        st = gp_write_file(path, b.s, b.len, err);
+    gp_str_free(&b);
+    free(path);
+    return st;
+}
+
+static json_t *items_json(const gp_dataset *d, const gp_split *from, const uint32_t *idx, size_t n)
+{
+    json_t *a = json_array();
+    for (size_t i = 0; i < n; i++) {
+        const gp_item *it = &from->item[idx[i]];
+        json_array_append_new(a, json_pack("[s,i,s]", it->path, (int)it->label, d->class_name[it->label]));
+    }
+    return a;
+}
+
+static gopro_status write_draw(const run *x, gopro_error *err)
+{
+    char *path = gp_rundir_file(&x->dir, "draw.json"), *text = NULL;
+    json_t *j = json_pack("{s:s,s:I,s:I,s:s,s:o,s:o}", "dataset", x->data->name, "shots", (json_int_t)gp_opt_int(x->opt, "shots"), "seed",
+                          (json_int_t)gp_opt_int(x->opt, "seed"), "hash", x->draw.hash, "train",
+                          items_json(x->data, &x->data->train, x->draw.train, x->draw.n_train), "val",
+                          items_json(x->data, &x->data->val, x->draw.val, x->draw.n_val));
+    text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    gopro_status st = path && text ? gp_write_file(path, text, strlen(text), err) : gp_fail_nomem(err, 0, "draw.json");
+    json_decref(j);
+    free(text);
+    free(path);
+    return st;
+}
+
+static gopro_status write_prompt(const run *x, gopro_error *err)
+{
+    char *path = gp_rundir_file(&x->dir, "prompt.safetensors");
+    if (!path) return gp_fail_nomem(err, 0, "a path");
+    gp_prompt_meta m = {.dataset = x->data->name, .subset = gp_subset_name(x->q->subset), .draw_hash = x->draw.hash};
+    m.class_name = x->labels.class_name;
+    m.K = x->labels.K;
+    m.template_text = x->data->template_text;
+    gopro_status st = gp_prompt_write(path, x->l, &m, err);
+    free(path);
+    return st;
+}
+
+static gopro_status test_one(run *x, gp_run_result *r, gp_subset s, const gp_labelset *ls, gopro_error *err)
+{
+    GP_TRY(gp_evaluate(&x->m[s], x->l, &x->test, ls, x->w, err));
+    gp_metrics_scores(&r->test[s], &x->m[s]);
+    r->tested[s] = true;
+    return GOPRO_OK;
+}
+
+static gopro_status test_all(run *x, gp_run_result *r, gopro_error *err)
+{
+    bool stats = (x->l->method->wants & GP_WANT_STATS) != 0;
+    GP_TRY(gp_testset_open(&x->test, x->q->bb, x->data, stats, gp_opt_bool(x->opt, "data.skip_bad"), x->q->cache, x->w, err));
+    GP_TRY(test_one(x, r, x->q->subset, &x->labels, err));
+    if (x->q->subset != GP_BASE) return GOPRO_OK;
+    GP_TRY(test_one(x, r, GP_NEW, &x->novel, err));
+    r->hm = gp_harmonic_mean(r->test[GP_BASE].accuracy, r->test[GP_NEW].accuracy);
+    return GOPRO_OK;
+}
+
+static void fill_result(const run *x, gp_run_result *r)
+{
+    const gp_train_state *s = &x->state;
+    snprintf(r->method, sizeof r->method, "%s", x->l->method->name);
+    snprintf(r->dataset, sizeof r->dataset, "%s", x->data->name);
+    snprintf(r->subset, sizeof r->subset, "%s", gp_subset_name(x->q->subset));
+    snprintf(r->backbone, sizeof r->backbone, "%s", x->q->bb->weights->hash);
+    r->seed = (uint64_t)gp_opt_int(x->opt, "seed");
+    r->parameters = x->l->p ? gp_params_total(x->l->p) : 0;
+    r->train_images = x->l->p ? x->labels.n_train : 0;
+    r->final_loss = s->final_loss;
+    r->final_accuracy = s->final_accuracy;
+    r->logit_scale = x->l->logit_scale;
+    r->zs_ce = s->zs_ce;
+    r->ln_classes = s->ln_classes;
+    r->best_scale = s->best_scale;
+    r->spread = s->spread;
+    r->drift = gp_learner_drift(x->l);
+}
+
+static gopro_status read_done(const run *x, gp_run_result *r, gopro_error *err)
+{
+    char *path = gp_rundir_file(&x->dir, "result.json");
+    if (!path) return gp_fail_nomem(err, 0, "a path");
+    gopro_status st = gp_result_read(r, path, err);
+    free(path);
+    r->was_done = true;
+    return st;
+}
+
+static gopro_status finish(run *x, const gp_run_result *r, gopro_error *err)
+{
+    char *path = gp_rundir_file(&x->dir, "result.json");
+    if (!path) return gp_fail_nomem(err, 0, "a path");
+    gopro_status st = gp_result_write(path, r, x->l, x->m, x->draw.hash, err);
+    free(path);
+    return st == GOPRO_OK ? gp_rundir_finish(&x->dir, err) : st;
+}
+
+gopro_status gp_run(gp_run_result *r, const gp_run_request *q, const gp_watch *w, gopro_error *err)
+{
+    run x = {.q = q, .w = w};
+    memset(r, 0, sizeof *r);
+    gopro_status st;
+    GP_CHECK(run_open(&x, err));
+    gp_run_identity id = {.bb = q->bb, .opt = x.l->opt, .data = x.data, .labels = &x.labels, .draw = &x.draw, .subset = q->subset};
+    id.data_path = q->data;
+    if (q->out) {
+        GP_CHECK(gp_rundir_open(&x.dir, q->out, &id, err));
+        if (x.dir.state == GP_RUN_DONE) {
+            st = read_done(&x, r, err);
+            goto out;
+        }
+        GP_CHECK(write_config(&x, err));
+        GP_CHECK(write_draw(&x, err));
+    }
+    if (gp_learner_trains(x.l)) {
+        gp_train_job job = {.learner = x.l, .data = x.data, .labels = &x.labels, .dir = q->out ? &x.dir : NULL, .watch = w};
+        GP_CHECK(gp_train(&job, &x.state, err));
+    }
+    if (q->out) GP_CHECK(write_prompt(&x, err));
+    GP_CHECK(test_all(&x, r, err));
+    fill_result(&x, r);
+    if (q->out) GP_CHECK(finish(&x, r, err));
+out:
+    run_close(&x);
+    return st;
+}
+
+gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_test_request *q, const gp_watch *w, gopro_error *err)
+{
+    run x = {.w = w};
+    gp_prompt_info info = {0};
+    char *path = NULL;
+    gopro_status st;
+    memset(r, 0, sizeof *r);
+    memset(m, 0, sizeof *m);
+    *d = NULL;
+    x.dir.lock = -1;
+    gp_data_rules rules = {.skip_bad_images = gp_opt_bool(q->opt, "data.skip_bad"),
+                           .split_seed = (uint64_t)gp_opt_int(q->opt, "data.split_seed")};
+    if (q->run) {
+        path = gp_path_join(q->run, "prompt.safetensors");
+        if (!path) {
+            st = gp_fail_nomem(err, 0, "a path");
+            goto out;
+        }
+        GP_CHECK(gp_prompt_read(&x.l, &info, q->bb, path, err));
+    } else {
+        GP_CHECK(gp_learner_create(&x.l, q->bb, q->opt, err));
+    }
+    GP_CHECK(gp_dataset_open(d, q->data, &rules, w ? &w->log : NULL, err));
+    GP_CHECK(gp_labelset_make(&x.labels, *d, NULL, q->subset, err));
+    bool stats = (x.l->method->wants & GP_WANT_STATS) != 0;
+    GP_CHECK(gp_testset_open(&x.test, q->bb, *d, stats, rules.skip_bad_images, q->cache, w, err));
+    GP_CHECK(gp_evaluate(m, x.l, &x.test, &x.labels, w, err));
+    gp_metrics_scores(&r->test[q->subset], m);
+    r->tested[q->subset] = true;
+    snprintf(r->method, sizeof r->method, "%s", x.l->method->name);
+    snprintf(r->dataset, sizeof r->dataset, "%s", (*d)->name);
+    snprintf(r->subset, sizeof r->subset, "%s", gp_subset_name(q->subset));
+    snprintf(r->backbone, sizeof r->backbone, "%s", q->bb->weights->hash);
+    r->seed = (uint64_t)gp_opt_int(x.l->opt, "seed");
+    r->logit_scale = x.l->logit_scale;
+    r->parameters = x.l->p ? gp_params_total(x.l->p) : 0;
+out:
+    run_close(&x);
+    gp_prompt_info_free(&info);
+    free(path);
+    if (st != GOPRO_OK) gp_dataset_free(d);
+    return st;
+}

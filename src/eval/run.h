@@ -1,0 +1,46 @@
+/* run.h - one run from options to test results: train a method on the shots of a label set, test it, keep everything in a folder.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GP_RUN_H
+#define GP_RUN_H
+
+#include "eval/evaluate.h"
+#include "train/train.h"
+
+typedef struct gp_run_request {
+    gp_backbone *bb;
+    const gp_options *opt;
+    const char *data;  /* dataset folder */
+    gp_subset subset;  /* trained on: GP_ALL or GP_BASE; GP_BASE is tested on base and on new classes */
+    const char *out;   /* run folder; NULL: nothing is kept (zero-shot) */
+    const char *cache; /* folder of image features, may be NULL */
+} gp_run_request;
+
+typedef struct gp_run_result {
+    char method[32], dataset[128], backbone[65], subset[8];
+    uint64_t seed;
+    bool was_done;  /* found finished */
+    bool tested[3]; /* indexed by gp_subset */
+    gp_scores test[3];
+    double hm; /* of base and new, else 0 */
+    size_t parameters, train_images;
+    double final_loss, final_accuracy, logit_scale, zs_ce, ln_classes, best_scale, spread, drift;
+} gp_run_result;
+
+gopro_status gp_run(gp_run_result *r, const gp_run_request *q, const gp_watch *w, gopro_error *err);
+
+/* result.json: full precision; numbers that depend on the machine or the time are not in it. */
+gopro_status gp_result_write(const char *path, const gp_run_result *r, const gp_learner *l, const gp_metrics m[3], const char *draw_hash,
+                             gopro_error *err);
+gopro_status gp_result_read(gp_run_result *r, const char *path, gopro_error *err);
+
+/* A finished run's learner on a dataset's test images, or zero-shot without a run.  class_name NULL: the dataset's own label sets. */
+typedef struct gp_test_request {
+    gp_backbone *bb;
+    const gp_options *opt; /* zero-shot: method, template ...; with a run: only rules of data, test.batch */
+    const char *run;       /* folder with prompt.safetensors, NULL: zero-shot by opt */
+    const char *data, *cache;
+    gp_subset subset;
+} gp_test_request;
+gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_test_request *q, const gp_watch *w, gopro_error *err);
+
+#endif

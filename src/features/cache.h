@@ -1,0 +1,37 @@
+/* cache.h - what the frozen image tower says about test images: computed once, kept on disk, shared by all runs and label sets.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GP_FEATURES_CACHE_H
+#define GP_FEATURES_CACHE_H
+
+#include "data/dataset.h"
+#include "encoders/vision.h"
+#include "features/progress.h"
+#include "image/views.h"
+
+/* Features of a list of images, in its order.  Raw as the tower gave them, not normalised. */
+typedef struct gp_features {
+    size_t n, embed, layers, width;
+    const float *feat;       /* [n, embed] */
+    const float *mu, *sigma; /* [n, layers, width], NULL if they were not asked for */
+    const uint8_t *bad;      /* [n]: 1 where the image could not be read and rules allow it */
+    size_t n_bad;
+    void *own;
+} gp_features;
+
+typedef struct gp_features_request {
+    gp_model *model;
+    gp_precision precision;
+    const char *root; /* of the list's paths */
+    const gp_item *item;
+    size_t n;
+    bool stats;
+    bool skip_bad;         /* an unreadable image is marked, named in the log and counted; otherwise an error */
+    const char *cache_dir; /* NULL: nothing is kept on disk */
+} gp_features_request;
+
+/* A cache file is taken only when weights, precision, preprocessing and every image's path, size and time of change agree; a torn, foreign
+ * or stale one is computed again and replaced atomically. A cache that cannot be written is a warning, not an error. */
+gopro_status gp_features_get(gp_features **f, const gp_features_request *q, const gp_watch *w, gopro_error *err);
+void gp_features_free(gp_features **f);
+
+#endif

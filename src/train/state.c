@@ -1,0 +1,203 @@
+/* state.c - sums of an epoch, checkpoints.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "train/state.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "weights/safetensors.h"
+
+gopro_status gp_train_state_init(gp_train_state *s, size_t shift_dims, gopro_error *err)
+{
+    memset(s, 0, sizeof *s);
+    s->sums.n_shift_dims = shift_dims;
+    s->sums.shift = calloc(shift_dims ? shift_dims : 1, sizeof *s->sums.shift);
+    return s->sums.shift ? GOPRO_OK : gp_fail_nomem(err, shift_dims * sizeof(double), "training state");
+}
+
+void gp_train_state_free(gp_train_state *s)
+{
+    free(s->sums.shift);
+    s->sums.shift = NULL;
+}
+
+void gp_epoch_sums_clear(gp_epoch_sums *s)
+{
+    double *shift = s->shift;
+    size_t n = s->n_shift_dims;
+    memset(s, 0, sizeof *s);
+    memset(shift, 0, n * sizeof *shift);
+    s->shift = shift;
+    s->n_shift_dims = n;
+}
+
+void gp_epoch_sums_shift(gp_epoch_sums *s, const gp_real *shift, size_t B)
+{
+    for (size_t b = 0; b < B; b++) {
+        double n2 = 0.0;
+        for (size_t i = 0; i < s->n_shift_dims; i++) {
+            double d = (double)shift[b * s->n_shift_dims + i];
+            s->shift[i] += d;
+            n2 += d * d;
+        }
+        s->n_shift += 1.0;
+        s->shift_norm += sqrt(n2);
+        s->shift_norm2 += n2;
+    }
+}
+
+double gp_epoch_sums_spread(const gp_epoch_sums *s)
+{
+    if (s->n_shift < 1.0 || s->shift_norm <= 0.0) return 0.0;
+    double mean2 = 0.0;
+    for (size_t i = 0; i < s->n_shift_dims; i++) mean2 += (s->shift[i] / s->n_shift) * (s->shift[i] / s->n_shift);
+    double var = fmax(0.0, s->shift_norm2 / s->n_shift - mean2);
+    return sqrt(var) / (s->shift_norm / s->n_shift);
+}
+
+/* The numbers of a state in a fixed order, followed by the shift sums. */
+#define GP_STATE_FIXED (7 + 2 * GP_MAX_TERMS + 7)
+
+static size_t state_pack(double *v, const gp_train_state *s)
+{
+    const gp_epoch_sums *e = &s->sums;
+    size_t n = 0;
+    const double a[7] = {e->steps, e->images, e->correct, e->loss, e->n_shift, e->shift_norm, e->shift_norm2};
+    const double b[7] = {s->zs_ce, s->ln_classes, s->best_scale, s->final_loss, s->final_accuracy, s->spread, s->seconds};
+    for (size_t i = 0; i < 7; i++) v[n++] = a[i];
+    for (size_t i = 0; i < GP_MAX_TERMS; i++) v[n++] = e->term[i];
+    for (size_t i = 0; i < GP_MAX_TERMS; i++) v[n++] = s->term_weight[i];
+    for (size_t i = 0; i < 7; i++) v[n++] = b[i];
+    for (size_t i = 0; i < e->n_shift_dims; i++) v[n++] = e->shift[i];
+    return n;
+}
+
+static void state_unpack(gp_train_state *s, const double *v)
+{
+    gp_epoch_sums *e = &s->sums;
+    double *a[7] = {&e->steps, &e->images, &e->correct, &e->loss, &e->n_shift, &e->shift_norm, &e->shift_norm2};
+    double *b[7] = {&s->zs_ce, &s->ln_classes, &s->best_scale, &s->final_loss, &s->final_accuracy, &s->spread, &s->seconds};
+    for (size_t i = 0; i < 7; i++) *a[i] = *v++;
+    for (size_t i = 0; i < GP_MAX_TERMS; i++) e->term[i] = *v++;
+    for (size_t i = 0; i < GP_MAX_TERMS; i++) s->term_weight[i] = *v++;
+    for (size_t i = 0; i < 7; i++) *b[i] = *v++;
+    for (size_t i = 0; i < e->n_shift_dims; i++) e->shift[i] = *v++;
+}
+
+static void add_tensors(gp_st_writer *w, const gp_learner *l, gp_str *stepped)
+{
+    char name[128];
+    for (size_t i = 0; i < gp_params_count(l->p); i++) {
+        const gp_param_info *in = gp_params_info(l->p, i);
+        gp_param_state ps = gp_params_state(l->p, i);
+        snprintf(name, sizeof name, "value.%s", in->name);
+        gp_st_writer_add(w, name, GP_DT_F32, in->shape, in->rank, ps.value, false);
+        if (ps.momentum && !in->state) {
+            snprintf(name, sizeof name, "momentum.%s", in->name);
+            gp_st_writer_add(w, name, GP_DT_F32, in->shape, in->rank, ps.momentum, false);
+        }
+        gp_str_add(stepped, ps.stepped && *ps.stepped ? "1" : "0");
+    }
+}
+
+gopro_status gp_checkpoint_write(const char *path, const gp_learner *l, const gp_train_state *s, const char *identity, gopro_error *err)
+{
+    gp_st_writer *w = gp_st_writer_create();
+    size_t n = GP_STATE_FIXED + s->sums.n_shift_dims;
+    double *v = malloc(n * sizeof *v);
+    gp_str stepped = {0}, terms = {0};
+    char number[32];
+    gopro_status st;
+    if (!w || !v) {
+        st = gp_fail_nomem(err, n * sizeof *v, "a checkpoint");
+        goto out;
+    }
+    state_pack(v, s);
+    gp_st_writer_meta(w, "format", "gopro checkpoint 1");
+    gp_st_writer_meta(w, "identity", identity);
+    snprintf(number, sizeof number, "%zu", s->epoch);
+    gp_st_writer_meta(w, "epoch", number);
+    snprintf(number, sizeof number, "%zu", s->iter);
+    gp_st_writer_meta(w, "iter", number);
+    snprintf(number, sizeof number, "%.17g", l->logit_scale);
+    gp_st_writer_meta(w, "logit_scale", number);
+    for (size_t i = 0; i < s->n_terms; i++) gp_str_addf(&terms, "%s%s", i ? "," : "", s->term_name[i]);
+    add_tensors(w, l, &stepped);
+    gp_st_writer_meta(w, "terms", terms.s ? terms.s : "");
+    gp_st_writer_meta(w, "stepped", stepped.s ? stepped.s : "");
+    gp_st_writer_add(w, "train.state", GP_DT_F64, &n, 1, v, true);
+    st = terms.failed || stepped.failed ? gp_fail_nomem(err, 0, "a checkpoint") : gp_st_writer_commit(w, path, err);
+out:
+    gp_st_writer_free(&w);
+    free(v);
+    gp_str_free(&stepped);
+    gp_str_free(&terms);
+    return st;
+}
+
+static gopro_status take(gp_real *out, const gp_safetensors *f, const char *prefix, const gp_param_info *in, const char *path,
+                         gopro_error *err)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.%s", prefix, in->name);
+    const gp_tensor *t = gp_safetensors_find(f, name);
+    if (!t || t->count != in->count || t->dtype != GP_DT_F32)
+        return gp_fail(err, GOPRO_E_FORMAT, "%s: tensor '%s' is missing or has another size; remove the file to start anew", path, name);
+    return gp_tensor_to_f32(out, t, err);
+}
+
+static void split_terms(gp_train_state *s, const char *terms)
+{
+    s->n_terms = 0;
+    while (terms && *terms && s->n_terms < GP_MAX_TERMS) {
+        size_t n = strcspn(terms, ",");
+        snprintf(s->term_name[s->n_terms++], sizeof s->term_name[0], "%.*s", (int)gp_min_size(n, 23), terms);
+        terms += n + (terms[n] == ',');
+    }
+}
+
+static gopro_status take_state(gp_train_state *s, const gp_safetensors *f, const char *path, gopro_error *err)
+{
+    const char *epoch = gp_safetensors_meta(f, "epoch"), *iter = gp_safetensors_meta(f, "iter");
+    const gp_tensor *t = gp_safetensors_find(f, "train.state");
+    size_t n = GP_STATE_FIXED + s->sums.n_shift_dims;
+    if (!epoch || !iter || !t || t->count != n)
+        return gp_fail(err, GOPRO_E_FORMAT, "%s: not a checkpoint of this method; remove the file to start anew", path);
+    double *v = malloc(n * sizeof *v);
+    if (!v) return gp_fail_nomem(err, n * sizeof *v, "a checkpoint");
+    gopro_status st = gp_tensor_to_f64(v, t, err);
+    if (st == GOPRO_OK) state_unpack(s, v);
+    free(v);
+    s->epoch = (size_t)strtoull(epoch, NULL, 10);
+    s->iter = (size_t)strtoull(iter, NULL, 10);
+    split_terms(s, gp_safetensors_meta(f, "terms"));
+    return st;
+}
+
+gopro_status gp_checkpoint_read(const char *path, gp_learner *l, gp_train_state *s, const char *identity, gopro_error *err)
+{
+    gp_safetensors *f = NULL;
+    gopro_status st = gp_safetensors_open(&f, path, err);
+    if (st != GOPRO_OK) return st;
+    const char *id = gp_safetensors_meta(f, "identity"), *stepped = gp_safetensors_meta(f, "stepped");
+    const char *scale = gp_safetensors_meta(f, "logit_scale");
+    if (!id || strcmp(id, identity) != 0 || !scale || !stepped || strlen(stepped) != gp_params_count(l->p)) {
+        st = gp_fail(err, GOPRO_E_FORMAT, "%s: a checkpoint of another configuration; remove the file to start anew", path);
+        goto out;
+    }
+    for (size_t i = 0; i < gp_params_count(l->p); i++) {
+        const gp_param_info *in = gp_params_info(l->p, i);
+        gp_param_state ps = gp_params_state(l->p, i);
+        GP_CHECK(take(ps.value, f, "value", in, path, err));
+        if (ps.momentum && !in->state) GP_CHECK(take(ps.momentum, f, "momentum", in, path, err));
+        if (ps.stepped) *ps.stepped = stepped[i] == '1';
+    }
+    l->logit_scale = strtod(scale, NULL);
+    st = take_state(s, f, path, err);
+out:
+    gp_safetensors_close(&f);
+    return st;
+}
