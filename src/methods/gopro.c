@@ -104,6 +104,7 @@ static void make_tokens(gp_tape *t, gp_step *s, common *m)
         for (size_t l = 0; l < L; l++) fb[l] = gp_rows(t, f[l], row, B);
         const gp_var shift = gp_meta_net(t, s->p, rho_name[c->shared_rho ? X : b], fb, L);
         m->tokens[b] = gp_add_tiled(t, shift, gp_param(s->p, "ctx"));
+        if (b == X && c->detach_anchor && !(c->lambda[CE] > 0)) m->tokens[b] = gp_detach(m->tokens[b]); /* no loss reaches them */
         if (b == X && s->ctx_shift && shift.v) memcpy(s->ctx_shift, shift.v, n_tokens * c->frg.Dt * sizeof *shift.v);
         row += B;
     }
