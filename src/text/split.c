@@ -9,7 +9,8 @@ typedef enum cls { SPACE, LETTER, NUMERAL, OTHER } cls;
 
 static cls class_of(uint32_t c)
 {
-    if (gp_is_space(c)) return SPACE;
+    /* U+0345 is a mark whose other case is the letter iota: CLIP's case-insensitive pattern matches it nowhere, so it only separates. */
+    if (gp_is_space(c) || c == 0x345) return SPACE;
     switch (utf8proc_category((utf8proc_int32_t)c)) {
     case UTF8PROC_CATEGORY_LU:
     case UTF8PROC_CATEGORY_LL:

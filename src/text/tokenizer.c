@@ -105,7 +105,7 @@ static bool contains(const char *s, size_t len, const char *word)
 static size_t count_lines(const char *text, size_t len)
 {
     size_t n = 0, width;
-    for (const char *line; next_line(&text, &len, &line, &width);) n += width >= 3;
+    for (const char *line; next_line(&text, &len, &line, &width);) n += width > 0;
     return n;
 }
 
