@@ -4,6 +4,11 @@
 
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
 static const uint32_t K[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be,
     0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa,
@@ -17,7 +22,8 @@ static uint32_t rotr(uint32_t x, int n)
     return (x >> n) | (x << (32 - n));
 }
 
-static void compress(uint32_t h[8], const uint8_t *p)
+/* One block of 64 bytes. */
+static void compress_plain(uint32_t h[8], const uint8_t *p)
 {
     uint32_t w[64], s[8];
     for (int i = 0; i < 16; i++)
@@ -40,6 +46,57 @@ static void compress(uint32_t h[8], const uint8_t *p)
     for (int j = 0; j < 8; j++) h[j] += s[j];
 }
 
+#if defined(__x86_64__)
+static bool have_sha(void)
+{
+    unsigned a, b, c, d;
+    bool sse41 = __get_cpuid(1, &a, &b, &c, &d) && (c & 1u << 19);
+    return sse41 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29);
+}
+
+/* The same with the processor's SHA instructions, about five times as fast: weights of hundreds of megabytes are hashed at every start.
+ * Each instruction does two rounds on the halves ABEF and CDGH, which then change places. */
+__attribute__((target("sha,sse4.1"))) static void compress_sha(uint32_t h[8], const uint8_t *p, size_t n_blocks)
+{
+    const __m128i bytes = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
+    __m128i abef = _mm_set_epi32((int)h[0], (int)h[1], (int)h[4], (int)h[5]);
+    __m128i cdgh = _mm_set_epi32((int)h[2], (int)h[3], (int)h[6], (int)h[7]);
+    for (; n_blocks; n_blocks--, p += 64) {
+        __m128i w[4], abef0 = abef, cdgh0 = cdgh;
+        for (size_t g = 0; g < 16; g++) { /* four rounds each; w holds the last sixteen words of the message schedule */
+            if (g < 4) {
+                w[g] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i_u *)(p + 16 * g)), bytes);
+            } else {
+                __m128i last = w[(g + 3) & 3], x = _mm_sha256msg1_epu32(w[g & 3], w[(g + 1) & 3]);
+                x = _mm_add_epi32(x, _mm_alignr_epi8(last, w[(g + 2) & 3], 4));
+                w[g & 3] = _mm_sha256msg2_epu32(x, last);
+            }
+            __m128i wk = _mm_add_epi32(w[g & 3], _mm_loadu_si128((const __m128i_u *)(K + 4 * g)));
+            cdgh = _mm_sha256rnds2_epu32(cdgh, abef, wk);
+            abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(wk, 0x0e));
+        }
+        abef = _mm_add_epi32(abef, abef0);
+        cdgh = _mm_add_epi32(cdgh, cdgh0);
+    }
+    uint32_t x[4], y[4];
+    _mm_storeu_si128((__m128i_u *)x, abef);
+    _mm_storeu_si128((__m128i_u *)y, cdgh);
+    const uint32_t out[8] = {x[3], x[2], y[3], y[2], x[1], x[0], y[1], y[0]};
+    memcpy(h, out, sizeof out);
+}
+#endif
+
+static void compress(uint32_t h[8], const uint8_t *p, size_t n_blocks)
+{
+#if defined(__x86_64__)
+    if (n_blocks > 4 && have_sha()) { /* short texts are not worth asking the processor, which is slow under virtualisation */
+        compress_sha(h, p, n_blocks);
+        return;
+    }
+#endif
+    for (; n_blocks; n_blocks--, p += 64) compress_plain(h, p);
+}
+
 void gp_sha256_init(gp_sha256 *c)
 {
     *c = (gp_sha256){
@@ -59,10 +116,11 @@ void gp_sha256_add(gp_sha256 *c, const void *data, size_t n)
         p += take;
         n -= take;
         if (have + take < 64) return;
-        compress(c->h, c->buf);
+        compress(c->h, c->buf, 1);
     }
-    for (; n >= 64; p += 64, n -= 64) compress(c->h, p);
-    if (n) memcpy(c->buf, p, n);
+    compress(c->h, p, n / 64);
+    p += n / 64 * 64;
+    if (n % 64) memcpy(c->buf, p, n % 64);
 }
 
 void gp_sha256_hex(gp_sha256 *c, char out[65])

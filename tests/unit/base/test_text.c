@@ -83,6 +83,20 @@ static void test_sha256(void **state)
     }
     gp_sha256_hex(&c, hex);
     assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    /* Large pieces take another path than small ones: the same numbers must come out, wherever the cut is. */
+    uint8_t text[5000];
+    char want[65];
+    for (size_t i = 0; i < sizeof text; i++) text[i] = (uint8_t)(i * i * 31 + i / 7);
+    gp_sha256_init(&c);
+    for (size_t i = 0; i < sizeof text; i++) gp_sha256_add(&c, text + i, 1);
+    gp_sha256_hex(&c, want);
+    for (size_t cut = 0; cut < 700; cut += 13) {
+        gp_sha256_init(&c);
+        gp_sha256_add(&c, text, cut);
+        gp_sha256_add(&c, text + cut, sizeof text - cut);
+        gp_sha256_hex(&c, hex);
+        assert_string_equal(hex, want);
+    }
 }
 
 static void test_errors(void **state)
