@@ -6,7 +6,8 @@
 
 #include "image/views.h"
 
-#define PASSES 3
+#define PASSES    3
+#define MAX_SIGMA 100.0f /* box radius 100: sums of 201 bytes fit into 16 bits */
 
 /* The box of radius r + fraction: weight ww inside, fw for the two pixels at its ends, times 2^24. */
 typedef struct box {
@@ -28,14 +29,20 @@ static box box_of(float sigma)
     return b;
 }
 
-/* out = (ww sum + fw (a + c) + 2^23) >> 24. */
-static void mix(uint8_t *restrict out, const uint32_t *restrict sum, const uint8_t *restrict a, const uint8_t *restrict c, size_t n, box b)
+/* out = (ww sum + fw (a + c) + 2^23) >> 24.  The weights are split into 12-bit halves because baseline vector units multiply 16 bits
+ * much faster than 32; sums fit into 16 bits. */
+static void mix(uint8_t *restrict out, const uint16_t *restrict sum, const uint8_t *restrict a, const uint8_t *restrict c, size_t n, box b)
 {
-    for (size_t i = 0; i < n; i++) out[i] = (uint8_t)((b.ww * sum[i] + b.fw * ((uint32_t)a[i] + c[i]) + (1u << 23)) >> 24);
+    const uint16_t wh = (uint16_t)(b.ww >> 12), wl = b.ww & 0xfff, fh = (uint16_t)(b.fw >> 12), fl = b.fw & 0xfff;
+    for (size_t i = 0; i < n; i++) {
+        const uint16_t s = sum[i], e = (uint16_t)(a[i] + c[i]);
+        const uint32_t high = (uint32_t)s * wh + (uint32_t)e * fh, low = (uint32_t)s * wl + (uint32_t)e * fl;
+        out[i] = (uint8_t)(((high << 12) + low + (1u << 23)) >> 24);
+    }
 }
 
 /* pad: (w + 2 (r + 1)) pixels; sum: w pixels.  One row, all passes, in place. */
-static void blur_row(uint8_t *row, uint8_t *pad, uint32_t *sum, size_t w, box b)
+static void blur_row(uint8_t *row, uint8_t *pad, uint16_t *sum, size_t w, box b)
 {
     const size_t edge = b.r + 1, n = 3 * w;
     uint8_t *mid = pad + 3 * edge;
@@ -50,9 +57,9 @@ static void blur_row(uint8_t *row, uint8_t *pad, uint32_t *sum, size_t w, box b)
         } else {
             for (size_t c = 0; c < 3; c++) {
                 sum[c] = 0;
-                for (size_t d = 0; d <= 2 * b.r; d++) sum[c] += pad[3 * (d + 1) + c];
+                for (size_t d = 0; d <= 2 * b.r; d++) sum[c] = (uint16_t)(sum[c] + pad[3 * (d + 1) + c]);
             }
-            for (size_t i = 3; i < n; i++) sum[i] = sum[i - 3] + mid[i + 3 * b.r] - pad[i];
+            for (size_t i = 3; i < n; i++) sum[i] = (uint16_t)(sum[i - 3] + mid[i + 3 * b.r] - pad[i]);
         }
         mix(row, sum, pad, mid + 3 * edge, n, b);
     }
@@ -66,31 +73,31 @@ static const uint8_t *row_at(const uint8_t *px, ptrdiff_t y, size_t h, size_t n)
 }
 
 /* One pass along columns, row by row: sum[i] holds the column sums of rows y-r .. y+r. */
-static void blur_columns(uint8_t *dst, const uint8_t *src, uint32_t *sum, size_t n, size_t h, box b)
+static void blur_columns(uint8_t *dst, const uint8_t *src, uint16_t *sum, size_t n, size_t h, box b)
 {
     const ptrdiff_t r = (ptrdiff_t)b.r;
     memset(sum, 0, n * sizeof *sum);
     for (ptrdiff_t d = -r; d <= r; d++) {
         const uint8_t *p = row_at(src, d, h, n);
-        for (size_t i = 0; i < n; i++) sum[i] += p[i];
+        for (size_t i = 0; i < n; i++) sum[i] = (uint16_t)(sum[i] + p[i]);
     }
     for (size_t k = 0; k < h; k++) {
         const ptrdiff_t y = (ptrdiff_t)k;
         const uint8_t *before = row_at(src, y - r - 1, h, n), *after = row_at(src, y + r + 1, h, n);
         const uint8_t *oldest = row_at(src, y - r, h, n);
         mix(dst + k * n, sum, before, after, n, b);
-        for (size_t i = 0; i < n; i++) sum[i] += (uint32_t)after[i] - oldest[i];
+        for (size_t i = 0; i < n; i++) sum[i] = (uint16_t)(sum[i] + after[i] - oldest[i]);
     }
 }
 
 gopro_status gp_gaussian_blur(gp_image *im, float sigma, gopro_error *err)
 {
-    if (!(sigma >= 0.0f && sigma <= 1000.0f))
-        return gp_fail(err, GOPRO_E_INVALID, "blur sigma %g is out of range; expected 0 to 1000 pixels", (double)sigma);
+    if (!(sigma >= 0.0f && sigma <= MAX_SIGMA))
+        return gp_fail(err, GOPRO_E_INVALID, "blur sigma %g is out of range; expected 0 to %g pixels", (double)sigma, (double)MAX_SIGMA);
     const box b = box_of(sigma);
     const size_t w = im->w, h = im->h, n = 3 * w, pad = 3 * (w + 2 * (b.r + 1));
-    const size_t bytes = n * sizeof(uint32_t) + pad + n * h;
-    uint32_t *sum = malloc(bytes);
+    const size_t bytes = n * sizeof(uint16_t) + pad + n * h;
+    uint16_t *sum = malloc(bytes);
     if (!sum) return gp_fail_nomem(err, bytes, "a blurred image");
     uint8_t *padded = (uint8_t *)(sum + n), *other = padded + pad;
     for (size_t y = 0; y < h; y++) blur_row(im->px + y * n, padded, sum, w, b);

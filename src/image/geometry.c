@@ -26,6 +26,14 @@ static void sample(uint8_t *out, const uint8_t *src, int w, int h, double x, dou
     const size_t stride = 3 * (size_t)w, x0 = 3 * clamp_index(ix, w), x1 = 3 * clamp_index(ix + 1, w);
     const uint8_t *upper = src + clamp_index(iy, h) * stride;
     const uint8_t *lower = iy + 1 < h ? src + (size_t)(iy + 1) * stride : upper;
+    if (dy == 0.0) { /* shears along x: the lower row has no weight, exactly */
+        for (int c = 0; c < 3; c++) out[c] = (uint8_t)lerp((double)upper[x0 + (size_t)c], (double)upper[x1 + (size_t)c], dx);
+        return;
+    }
+    if (dx == 0.0) {
+        for (int c = 0; c < 3; c++) out[c] = (uint8_t)lerp((double)upper[x0 + (size_t)c], (double)lower[x0 + (size_t)c], dy);
+        return;
+    }
     for (int c = 0; c < 3; c++) {
         const double u = lerp((double)upper[x0 + (size_t)c], (double)upper[x1 + (size_t)c], dx);
         const double v = lerp((double)lower[x0 + (size_t)c], (double)lower[x1 + (size_t)c], dx);

@@ -8,6 +8,8 @@
 
 #include "image/image_int.h"
 
+#define FLAGS (TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS)
+
 /* 255-complement arithmetic of Pillow's CMYK -> RGB for inverted (Adobe) samples: every CMYK JPEG is taken to hold 255 - ink, as
  * Pillow does, so r = k - (255 - c) k / 255 with the rounded division by 255. */
 static void cmyk_to_rgb(uint8_t *rgb, const uint8_t *cmyk, size_t n)
@@ -35,17 +37,36 @@ static gopro_status check_truncated(tjhandle tj, uint8_t *px, int w, int h, int 
     memcpy(whole, data, size);
     whole[size] = 0xff;
     whole[size + 1] = 0xd9;
-    int rc = tjDecompress2(tj, whole, (unsigned long)(size + 2), px, w, 0, h, format, TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS);
+    int rc = tjDecompress2(tj, whole, (unsigned long)(size + 2), px, w, 0, h, format, FLAGS);
     free(whole);
     if (rc != 0) return gp_fail(err, GOPRO_E_FORMAT, "JPEG: the file is truncated; copy it again");
     return GOPRO_OK;
 }
 
-static gopro_status decode_pixels(tjhandle tj, uint8_t *px, int w, int h, int format, const uint8_t *data, size_t size, gopro_error *err)
+/* Bytes no photograph ends with, by position. */
+static uint8_t mark(size_t i)
 {
-    if (tjDecompress2(tj, data, (unsigned long)size, px, w, 0, h, format, TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS) == 0) return GOPRO_OK;
-    if (tjGetErrorCode(tj) != TJERR_WARNING) return gp_fail(err, GOPRO_E_FORMAT, "JPEG: %s", tjGetErrorStr2(tj));
-    return ends_early(tj) ? check_truncated(tj, px, w, h, format, data, size, err) : GOPRO_OK;
+    return (uint8_t)(((uint32_t)i + 1u) * 2654435761u >> 24);
+}
+
+/* The library reports a fatal error that follows a warning as a warning.  The last row tells: it still holds the marks then. */
+static bool row_unwritten(const uint8_t *row, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (row[i] != mark(i)) return false;
+    return true;
+}
+
+static gopro_status decode_pixels(tjhandle tj, gp_image *im, int format, const uint8_t *data, size_t size, gopro_error *err)
+{
+    const int w = (int)im->w, h = (int)im->h;
+    const size_t n = (size_t)im->w * im->channels;
+    uint8_t *last = im->px + n * (im->h - 1);
+    for (size_t i = 0; i < n; i++) last[i] = mark(i);
+    if (tjDecompress2(tj, data, (unsigned long)size, im->px, w, 0, h, format, FLAGS) == 0) return GOPRO_OK;
+    if (tjGetErrorCode(tj) != TJERR_WARNING || row_unwritten(last, n))
+        return gp_fail(err, GOPRO_E_FORMAT, "JPEG: %s; the file is damaged", tjGetErrorStr2(tj));
+    return ends_early(tj) ? check_truncated(tj, im->px, w, h, format, data, size, err) : GOPRO_OK;
 }
 
 gopro_status gp_jpeg_decode(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, gopro_error *err)
@@ -67,10 +88,10 @@ gopro_status gp_jpeg_decode(gp_image *im, const uint8_t *data, size_t size, size
     GP_CHECK(gp_image_alloc_max(im, (uint32_t)w, (uint32_t)h, 3, max_bytes, err));
     if (space == TJCS_CMYK || space == TJCS_YCCK) {
         GP_CHECK(gp_image_alloc_max(&ink, (uint32_t)w, (uint32_t)h, 4, max_bytes, err));
-        GP_CHECK(decode_pixels(tj, ink.px, w, h, TJPF_CMYK, data, size, err));
+        GP_CHECK(decode_pixels(tj, &ink, TJPF_CMYK, data, size, err));
         cmyk_to_rgb(im->px, ink.px, (size_t)w * (size_t)h);
     } else {
-        GP_CHECK(decode_pixels(tj, im->px, w, h, TJPF_RGB, data, size, err));
+        GP_CHECK(decode_pixels(tj, im, TJPF_RGB, data, size, err));
     }
 out:
     gp_image_free(&ink);

@@ -2,63 +2,80 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "image/views.h"
 
+#include <string.h>
+
 static size_t n_pixels(const gp_image *im)
 {
     return (size_t)im->w * im->h;
 }
 
-static void histogram(uint64_t h[256], const gp_image *im, int c)
+/* One table per channel. */
+typedef struct tables {
+    uint8_t v[3][256];
+} tables;
+
+static void histograms(uint32_t h[3][256], const gp_image *im)
 {
-    for (int v = 0; v < 256; v++) h[v] = 0;
+    memset(h, 0, 3 * sizeof *h);
     const size_t n = n_pixels(im);
-    for (size_t i = 0; i < n; i++) h[im->px[3 * i + (size_t)c]]++;
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = 0; c < 3; c++) h[c][im->px[3 * i + c]]++;
 }
 
-static void apply(gp_image *im, int c, const uint8_t lut[256])
+static void apply(gp_image *im, const tables *t)
 {
     const size_t n = n_pixels(im);
-    for (size_t i = 0; i < n; i++) {
-        uint8_t *p = im->px + 3 * i + c;
-        *p = lut[*p];
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = 0; c < 3; c++) im->px[3 * i + c] = t->v[c][im->px[3 * i + c]];
+}
+
+static void autocontrast_table(uint8_t lut[256], const uint32_t h[256])
+{
+    int lo = 0, hi = 255;
+    while (lo < 255 && h[lo] == 0) lo++;
+    while (hi > 0 && h[hi] == 0) hi--;
+    if (hi <= lo) {
+        for (int v = 0; v < 256; v++) lut[v] = (uint8_t)v;
+        return;
+    }
+    const double sc = 255.0 / (double)(hi - lo), off = (double)-lo * sc;
+    for (int v = 0; v < 256; v++) {
+        int i = (int)((double)v * sc + off);
+        lut[v] = (uint8_t)(i < 0 ? 0 : i > 255 ? 255 : i);
+    }
+}
+
+static void equalize_table(uint8_t lut[256], const uint32_t h[256], uint32_t total)
+{
+    uint32_t last = 0, present = 0;
+    for (int v = 0; v < 256; v++)
+        if (h[v] > 0) last = h[v], present++;
+    const uint32_t step = (total - last) / 255;
+    const bool flat = present <= 1 || step == 0;
+    uint32_t n = step / 2;
+    for (int v = 0; v < 256; v++) {
+        const uint32_t level = flat ? (uint32_t)v : n / step;
+        lut[v] = (uint8_t)(level < 255 ? level : 255);
+        n += h[v];
     }
 }
 
 void gp_autocontrast(gp_image *im)
 {
-    for (int c = 0; c < 3; c++) {
-        uint64_t h[256];
-        histogram(h, im, c);
-        int lo = 0, hi = 255;
-        while (lo < 255 && h[lo] == 0) lo++;
-        while (hi > 0 && h[hi] == 0) hi--;
-        if (hi <= lo) continue;
-        uint8_t lut[256];
-        const double sc = 255.0 / (double)(hi - lo), off = (double)-lo * sc;
-        for (int v = 0; v < 256; v++) {
-            int i = (int)((double)v * sc + off);
-            lut[v] = (uint8_t)(i < 0 ? 0 : i > 255 ? 255 : i);
-        }
-        apply(im, c, lut);
-    }
+    uint32_t h[3][256];
+    tables t;
+    histograms(h, im);
+    for (int c = 0; c < 3; c++) autocontrast_table(t.v[c], h[c]);
+    apply(im, &t);
 }
 
 void gp_equalize(gp_image *im)
 {
-    for (int c = 0; c < 3; c++) {
-        uint64_t h[256], total = n_pixels(im), last = 0, present = 0;
-        histogram(h, im, c);
-        for (int v = 0; v < 256; v++)
-            if (h[v] > 0) last = h[v], present++;
-        const uint64_t step = (total - last) / 255;
-        if (present <= 1 || step == 0) continue;
-        uint8_t lut[256];
-        uint64_t n = step / 2;
-        for (int v = 0; v < 256; v++) {
-            lut[v] = (uint8_t)(n / step < 255 ? n / step : 255);
-            n += h[v];
-        }
-        apply(im, c, lut);
-    }
+    uint32_t h[3][256];
+    tables t;
+    histograms(h, im);
+    for (int c = 0; c < 3; c++) equalize_table(t.v[c], h[c], (uint32_t)n_pixels(im));
+    apply(im, &t);
 }
 
 void gp_posterize(gp_image *im, int bits)
