@@ -26,6 +26,13 @@ static void test_aligned_and_zeroed(void **state)
     gp_arena_pop(a, (gp_arena_mark){NULL, 0});
     uint8_t *p = gp_arena_alloc(a, 5000, 1);
     for (size_t j = 0; j < 5000; j++) assert_int_equal(p[j], 0);
+    gp_arena_mark m = gp_arena_mark_get(a);
+    for (int round = 0; round < 3; round++) {
+        p = gp_arena_alloc(a, 500, 1);
+        for (size_t j = 0; j < 500; j++) assert_int_equal(p[j], 0);
+        memset(p, 0xff, 500);
+        gp_arena_pop(a, m);
+    }
     assert_false(gp_arena_failed(a));
     gp_arena_free(&a);
     assert_null(a);

@@ -107,7 +107,13 @@ static void test_failed_write(void **state)
     if (opened == GOPRO_OK) fwrite(text, 1, sizeof text, f.fp); /* stays in the buffer */
     gopro_status st = opened == GOPRO_OK ? gp_outfile_commit(&f, &err) : opened;
     char *big = calloc(1, 1 << 16);
-    gopro_error err2;
+    gopro_error err2, err3;
+    gopro_status st3 = gp_outfile_open(&f, path, &err3);
+    if (st3 == GOPRO_OK) { /* the error comes while writing, and the writer did not look */
+        setvbuf(f.fp, NULL, _IONBF, 0);
+        fwrite(text, 1, 200, f.fp);
+        st3 = gp_outfile_commit(&f, &err3);
+    }
     gopro_status st2 = gp_write_file(path, big, 1 << 16, &err2);
     setrlimit(RLIMIT_FSIZE, &old);
     assert_int_equal(opened, GOPRO_OK);
@@ -115,6 +121,8 @@ static void test_failed_write(void **state)
     assert_non_null(strstr(err.msg, "b.txt"));
     assert_int_equal(st2, GOPRO_E_IO);
     assert_non_null(strstr(err2.msg, "b.txt"));
+    assert_int_equal(st3, GOPRO_E_IO);
+    assert_non_null(strstr(err3.msg, "b.txt"));
     assert_false(gp_path_exists(path));
     assert_int_equal(count_files(), 1);
     free(big);

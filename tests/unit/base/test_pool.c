@@ -95,6 +95,34 @@ static void test_workers_take_part(void **state)
     gp_pool_free(&p);
 }
 
+typedef struct meeting {
+    atomic_int started, finished;
+} meeting;
+
+/* Both blocks begin before either goes on, so each has a worker of its own; the one that is not the caller's ends late. */
+static void meet(void *arg, size_t block, size_t worker)
+{
+    meeting *m = arg;
+    (void)block;
+    atomic_fetch_add(&m->started, 1);
+    for (int i = 0; i < 20000 && atomic_load(&m->started) < 2; i++) nanosleep(&(struct timespec){0, 100000}, NULL);
+    if (worker) nanosleep(&(struct timespec){0, 20000000}, NULL);
+    atomic_fetch_add(&m->finished, 1);
+}
+
+static void test_waits_for_the_last_block(void **state)
+{
+    (void)state;
+    gp_pool *p;
+    assert_int_equal(gp_pool_create(&p, 2, NULL), GOPRO_OK);
+    for (int i = 0; i < 5; i++) {
+        meeting m = {0, 0};
+        gp_parallel_for(p, 2, meet, &m);
+        assert_int_equal(atomic_load(&m.finished), 2);
+    }
+    gp_pool_free(&p);
+}
+
 static void test_default_and_limits(void **state)
 {
     (void)state;
@@ -111,8 +139,12 @@ static void test_default_and_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_thread),        cmocka_unit_test(test_two_threads),        cmocka_unit_test(test_four_threads),
-        cmocka_unit_test(test_workers_take_part), cmocka_unit_test(test_default_and_limits),
+        cmocka_unit_test(test_one_thread),
+        cmocka_unit_test(test_two_threads),
+        cmocka_unit_test(test_four_threads),
+        cmocka_unit_test(test_workers_take_part),
+        cmocka_unit_test(test_waits_for_the_last_block),
+        cmocka_unit_test(test_default_and_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
