@@ -16,12 +16,12 @@ static void transpose(uint16_t *y, size_t ldy, const float *x, size_t ldx, size_
         for (size_t r = 0; r < rows; r++) y[c * ldy + r] = gp_bf16_from(x[r * ldx + c]);
 }
 
-static void pack(uint16_t *y, size_t nb, size_t rows_pad, const float *x, size_t ldx, size_t rows, size_t cols)
+static void pack(uint16_t *y, size_t nb, size_t stride, size_t fill, const float *x, size_t ldx, size_t rows, size_t cols)
 {
     const size_t cols_pad = (cols + nb - 1) / nb * nb;
     for (size_t c = 0; c < cols_pad; c++)
-        for (size_t r = 0; r < rows_pad; r++)
-            y[(c / nb) * rows_pad * nb + (r / 2) * nb * 2 + (c % nb) * 2 + r % 2] =
+        for (size_t r = 0; r < fill; r++)
+            y[(c / nb) * stride * nb + (r / 2) * nb * 2 + (c % nb) * 2 + r % 2] =
                 r < rows && c < cols ? gp_bf16_from(x[r * ldx + c]) : (uint16_t)0;
 }
 

@@ -12,9 +12,9 @@ typedef struct gp_bf16_ops {
     void (*convert)(uint16_t *y, const float *x, size_t n);
     /* y [cols, ldy] = bf16(x [rows, ldx])^T; rows and cols need not be multiples of anything */
     void (*transpose)(uint16_t *y, size_t ldy, const float *x, size_t ldx, size_t rows, size_t cols);
-    /* Row pairs interleaved, in column blocks of nb (a multiple of 16): y[c / nb][r / 2][c % nb][r % 2] = bf16(x[r][c]), zero outside
-     * x; rows_pad is even and at least rows, y has rows_pad * (cols rounded up to nb) elements. */
-    void (*pack)(uint16_t *y, size_t nb, size_t rows_pad, const float *x, size_t ldx, size_t rows, size_t cols);
+    /* Row pairs interleaved, in column blocks of nb (a multiple of 16) that are `stride` rows (an even number) long:
+     * y[c / nb][r / 2][c % nb][r % 2] = bf16(x[r][c]) for r < fill (even, at least rows), zero outside x. */
+    void (*pack)(uint16_t *y, size_t nb, size_t stride, size_t fill, const float *x, size_t ldx, size_t rows, size_t cols);
 } gp_bf16_ops;
 
 extern const gp_bf16_ops gp_bf16_ref;

@@ -97,6 +97,7 @@ void gp_compute_free(gp_compute **c)
     free(t->worker);
     gp_buf_free(&f->dw_a);
     gp_buf_free(&f->dw_b);
+    gp_buf_free(&f->dw_c);
     gp_pool_free(&t->pool);
     free(f);
     *c = NULL;

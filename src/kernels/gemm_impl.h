@@ -31,7 +31,7 @@ typedef struct gp_compute_full {
     _Atomic(uint64_t) macs;
     gp_onednn *onednn; /* NULL: plain GEMM */
     const gp_bf16_ops *bf16;
-    gp_buf dw_a, dw_b; /* gp_gemm_dw's converted inputs */
+    gp_buf dw_a, dw_b, dw_c; /* gp_gemm_dw's converted inputs and transposed output */
 } gp_compute_full;
 
 static inline gp_compute_full *gp_full(gp_compute *c)

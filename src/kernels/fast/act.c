@@ -5,8 +5,7 @@
 /* s(1.702 x) */
 static inline vf gate(vf x)
 {
-    const vf one = v_set(1.0f);
-    return v_div(one, v_add(one, v_exp(v_mul(x, v_set(-1.702f)))));
+    return v_recip(v_add(v_set(1.0f), v_exp(v_mul(x, v_set(-1.702f)))));
 }
 
 static inline vf quickgelu(vf x)
@@ -27,7 +26,7 @@ static inline vf normal_cdf(vf x, vf *e)
 {
     const vf one = v_set(1.0f), z = v_mul(v_abs(x), v_set(0.70710678f));
     *e = v_exp(v_mul(v_set(-0.5f), v_mul(x, x)));
-    const vf t = v_div(one, v_fma(z, v_set(0.3275911f), one));
+    const vf t = v_recip(v_fma(z, v_set(0.3275911f), one));
     vf p = v_set(1.061405429f);
     p = v_fma(p, t, v_set(-1.453152027f));
     p = v_fma(p, t, v_set(1.421413741f));

@@ -5,10 +5,10 @@
 
 #include "kernels/fast/simd.h"
 
-static inline void gpk_transpose_8x8(float *y, size_t ldy, const float *x, size_t ldx)
+/* a [8] becomes its transpose. */
+static inline void gpk_transpose_registers(__m256 a[8])
 {
-    __m256 a[8], b[8];
-    GPK_UNROLL for (size_t i = 0; i < 8; i++) a[i] = _mm256_loadu_ps(x + i * ldx);
+    __m256 b[8];
     GPK_UNROLL for (size_t i = 0; i < 4; i++)
     {
         b[2 * i] = _mm256_unpacklo_ps(a[2 * i], a[2 * i + 1]);
@@ -23,9 +23,28 @@ static inline void gpk_transpose_8x8(float *y, size_t ldy, const float *x, size_
     }
     GPK_UNROLL for (size_t i = 0; i < 4; i++)
     {
-        _mm256_storeu_ps(y + i * ldy, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
-        _mm256_storeu_ps(y + (i + 4) * ldy, _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
+        b[i] = _mm256_permute2f128_ps(a[i], a[i + 4], 0x20);
+        b[i + 4] = _mm256_permute2f128_ps(a[i], a[i + 4], 0x31);
     }
+    GPK_UNROLL for (size_t i = 0; i < 8; i++) a[i] = b[i];
+}
+
+static inline void gpk_transpose_8x8(float *y, size_t ldy, const float *x, size_t ldx)
+{
+    __m256 a[8];
+    GPK_UNROLL for (size_t i = 0; i < 8; i++) a[i] = _mm256_loadu_ps(x + i * ldx);
+    gpk_transpose_registers(a);
+    GPK_UNROLL for (size_t i = 0; i < 8; i++) _mm256_storeu_ps(y + i * ldy, a[i]);
+}
+
+/* The same for elements of 32 bits whose meaning is not a float; the rows of y are ldy halves of 16 bits apart. */
+static inline void gpk_transpose_8x8_bits(uint16_t *y, size_t ldy, const uint32_t *x, size_t ldx)
+{
+    __m256 a[8];
+    GPK_UNROLL for (size_t i = 0; i < 8; i++) a[i] =
+        _mm256_castsi256_ps(_mm256_loadu_si256((const __m256i_u *)(const void *)(x + i * ldx)));
+    gpk_transpose_registers(a);
+    GPK_UNROLL for (size_t i = 0; i < 8; i++) _mm256_storeu_si256((__m256i_u *)(void *)(y + i * ldy), _mm256_castps_si256(a[i]));
 }
 
 /* y [cols, ldy] = x [rows, ldx]^T */

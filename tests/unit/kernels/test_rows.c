@@ -181,8 +181,10 @@ static void not_finite(void **state)
                 for (int a = 0; a < GP_N_ACT; a++) {
                     k->act_fwd[a](y.p, x.p, 2 * N);
                     gp_kernels_ref.act_fwd[a](want.p, x.p, 2 * N);
+                    if (b == 2) continue; /* -infinity times a weight that is nearly 0, or 0 */
                     kt_close(y.p, want.p, 2 * N, 1.0, 1e-5);
                 }
+                assert_true(b == 1 || !isfinite((double)y.p[at]));
                 k->layernorm_fwd(y.p, NULL, NULL, x.p, one.p, one.p, (gp_real)1e-5, 2, N);
                 for (size_t i = 0; i < N; i++) {
                     assert_true(isnan((double)y.p[i]));
@@ -226,8 +228,8 @@ static void bf16_conversions(void **state)
                 o->transpose(got, rows + 2, x.p, ld, rows, cols - (cols > 2 ? 2 : 0));
                 gp_bf16_ref.transpose(want, rows + 2, x.p, ld, rows, cols - (cols > 2 ? 2 : 0));
                 assert_memory_equal(got, want, pad * wide * 2);
-                o->pack(got, nb, pad, x.p, ld, rows, cols);
-                gp_bf16_ref.pack(want, nb, pad, x.p, ld, rows, cols);
+                o->pack(got, nb, pad, pad, x.p, ld, rows, cols);
+                gp_bf16_ref.pack(want, nb, pad, pad, x.p, ld, rows, cols);
                 assert_memory_equal(got, want, pad * wide * 2);
                 free(got);
                 free(want);
