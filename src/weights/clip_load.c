@@ -142,13 +142,16 @@ out:
     return st;
 }
 
-/* "folder/name" if it exists, else NULL. */
-static char *beside(const char *folder, const char *name)
+/* *p = "folder/name" if it exists, else NULL.  Out of memory must not look like a missing config.json. */
+static gopro_status beside(char **p, const char *folder, const char *name, gopro_error *err)
 {
-    char *p = gp_path_join(folder, name);
-    if (p && gp_path_exists(p)) return p;
-    free(p);
-    return NULL;
+    *p = gp_path_join(folder, name);
+    if (!*p) return gp_fail_nomem(err, strlen(folder), "a file name");
+    if (!gp_path_exists(*p)) {
+        free(*p);
+        *p = NULL;
+    }
+    return GOPRO_OK;
 }
 
 static gopro_status not_there(const char *folder, gopro_error *err)
@@ -162,7 +165,8 @@ static gopro_status not_there(const char *folder, gopro_error *err)
     };
     const char *advice = "give a folder that holds it or a .safetensors file";
     for (size_t i = 0; i < GP_COUNT(other); i++) {
-        char *p = beside(folder, other[i].name);
+        char *p;
+        GP_TRY(beside(&p, folder, other[i].name, err));
         if (p) advice = other[i].advice;
         free(p);
     }
@@ -176,16 +180,17 @@ gopro_status gp_clip_load(gp_clip_weights **w, const char *path, gopro_error *er
     gopro_status st = GOPRO_OK;
     *w = NULL;
     if (gp_path_is_dir(path)) {
-        file = beside(path, "model.safetensors");
+        GP_CHECK(beside(&file, path, "model.safetensors", err));
         if (!file) return not_there(path, err);
-        config = beside(path, "config.json");
-        preprocessor = beside(path, "preprocessor_config.json");
+        GP_CHECK(beside(&config, path, "config.json", err));
+        GP_CHECK(beside(&preprocessor, path, "preprocessor_config.json", err));
     }
     st = gp_safetensors_open(&f, file ? file : path, err);
     if (st != GOPRO_OK)
         st = gp_fail_in(err, st == GOPRO_E_NOMEM ? st : GOPRO_E_WEIGHTS, "could not load CLIP weights");
     else
         st = build(w, &f, file ? file : path, config, preprocessor, err);
+out:
     gp_safetensors_close(&f);
     free(file);
     free(config);
