@@ -1,0 +1,132 @@
+/* main.c - the program: the table of commands and finding the one that was asked for.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+#define MODEL_FLAG \
+    { \
+        "model", "FOLDER", "weights and tokenizer ($GOPRO_MODEL, else models/small)" \
+    }
+#define CACHE_FLAG \
+    { \
+        "cache", "FOLDER", "keeps image features between calls" \
+    }
+#define END \
+    { \
+        NULL, NULL, NULL \
+    }
+
+static const cli_flag zeroshot_flags[] = {
+    MODEL_FLAG, {"data", "FOLDER", "dataset"}, {"subset", "all|base|new", "classes [all]"}, CACHE_FLAG, END};
+static const cli_flag train_flags[] = {MODEL_FLAG,
+                                       {"data", "FOLDER", "dataset: a folder per class, train/test above them, or split.json"},
+                                       {"out", "FOLDER", "run folder; an interrupted run goes on from there"},
+                                       {"subset", "all|base", "classes trained on; base is tested on base and new [all]"},
+                                       CACHE_FLAG,
+                                       END};
+static const cli_flag eval_flags[] = {{"model", "FOLDER", "weights and tokenizer [the run's]"},
+                                      {"data", "FOLDER", "dataset [the run's]"},
+                                      {"subset", "all|base|new", "classes [all]"},
+                                      {"per-class", NULL, "accuracy of every class"},
+                                      CACHE_FLAG,
+                                      END};
+static const cli_flag protocol_flags[] = {MODEL_FLAG,
+                                          {"data", "FOLDERS", "datasets, separated by commas; may be repeated"},
+                                          {"methods", "LIST", "separated by commas [zeroshot,gopro]"},
+                                          {"seeds", "LIST", "\"1,2,3\" or \"1-3\" [1-3]"},
+                                          {"out", "FOLDER", "run folders, cache and report"},
+                                          {"format", "text|md|csv", "of the table on standard output [text]"},
+                                          {"jobs", "N", "processes that share the runs [1]"},
+                                          END};
+static const cli_flag predict_flags[] = {{"model", "FOLDER", "weights and tokenizer [the run's]"},
+                                         {"classes", "LIST", "class names, separated by commas [those of training]"},
+                                         {"classes-file", "FILE", "class names, one a line"},
+                                         {"top", "N", "classes shown for each image [5]"},
+                                         {"zeroshot", NULL, "no run: hand-written prompts; needs classes"},
+                                         END};
+static const cli_flag step_flags[] = {{"weights", "FILE", "weights, or their folder"},
+                                      {"case", "FILE", "the step's inputs and options"},
+                                      {"out", "FILE", "what came out"},
+                                      {"precision", "f32", "only f32"},
+                                      {"threads", "N", "0: all processors [0]"},
+                                      END};
+static const cli_flag tokenize_flags[] = {{"vocab", "PATH", "merges file or model folder"}, END};
+static const cli_flag data_flags[] = {
+    {"shots", "N", "images per class [16]"}, {"seed", "N", "of the draw [1]"}, {"decode", NULL, "check: read every image"}, END};
+static const cli_flag doctor_flags[] = {END};
+static const cli_flag pretrain_flags[] = {
+    {"pairs", "FILE", "drawings with names and keywords"}, {"val", "FILE", "held-out pairs"}, {"out", "FOLDER", "the model"}, END};
+
+const cli_command cli_commands[] = {
+    {"zeroshot", "--data FOLDER", "accuracy of hand-written prompts", true, cmd_zeroshot, zeroshot_flags},
+    {"train", "--data FOLDER --out RUN", "learn prompts from a few images per class and test them", true, cmd_train, train_flags},
+    {"eval", "RUN", "test a run's prompts on a dataset", true, cmd_eval, eval_flags},
+    {"protocol", "b2n --data FOLDERS --out FOLDER", "base-to-new over methods, datasets and seeds, with the table", true, cmd_protocol,
+     protocol_flags},
+    {"predict", "RUN IMAGE...", "classify images with a run's prompts", true, cmd_predict, predict_flags},
+    {"data", "check|draw FOLDER", "look at a dataset, or at its few-shot draw", true, cmd_data, data_flags},
+    {"tokenize", "--vocab PATH", "JSON lines {\"text\":...} from standard input to token ids", false, cmd_tokenize, tokenize_flags},
+    {"step", "--weights FILE --case FILE --out FILE", "one training step or training from a case file, for parity", false, cmd_step,
+     step_flags},
+    {"pretrain", "--pairs FILE --out FOLDER", "train a small CLIP from drawings and alt-texts", true, cmd_pretrain, pretrain_flags},
+    {"doctor", "", "processor, threads and speed of matrix products", false, cmd_doctor, doctor_flags},
+};
+const size_t cli_n_commands = sizeof cli_commands / sizeof cli_commands[0];
+
+static const cli_command *find(const char *name)
+{
+    for (size_t i = 0; i < cli_n_commands; i++)
+        if (strcmp(cli_commands[i].name, name) == 0) return &cli_commands[i];
+    return NULL;
+}
+
+static int unknown(const char *name)
+{
+    const char *names[32];
+    size_t n = 0;
+    for (; n < cli_n_commands && n < 32; n++) names[n] = cli_commands[n].name;
+    const char *near = cli_nearest(name, names, n);
+    return cli_usage(NULL, "unknown command '%s'%s%s%s", name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    cli c = {.command = NULL};
+    if (argc < 2) {
+        cli_help_all(stderr);
+        return CLI_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("gopro %s\n", gopro_version());
+        return cli_done(&c, 0);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        const cli_command *k = argc > 2 ? find(argv[2]) : NULL;
+        if (argc > 2 && !k) return unknown(argv[2]);
+        if (k)
+            cli_help_command(stdout, k);
+        else
+            cli_help_all(stdout);
+        return cli_done(&c, 0);
+    }
+    c.command = find(argv[1]);
+    if (!c.command) return unknown(argv[1]);
+    if (wants_help(argc - 2, argv + 2)) {
+        cli_help_command(stdout, c.command);
+        return cli_done(&c, 0);
+    }
+    int status = cli_parse(&c, argc - 2, argv + 2);
+    if (status == 0) status = cli_ui_open(&c) ? c.command->run(&c) : 1;
+    status = cli_done(&c, status);
+    cli_free(&c);
+    return status;
+}
