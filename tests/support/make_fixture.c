@@ -1,0 +1,113 @@
+/* make_fixture.c - makes what the command-line tests run on: a tiny random CLIP with its vocabulary, and folders of coloured shapes.
+ *
+ *   make_fixture model FOLDER [seed]
+ *   make_fixture data FOLDER CLASSES TRAIN TEST     train/ and test/ levels, images per class
+ *   make_fixture nan FOLDER                         a model whose weights hold a NaN
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "image/image.h"
+#include "text/tokenizer.h"
+#include "weights/clip.h"
+#include "weights/safetensors.h"
+
+static const char *const colour[] = {"blue", "green", "red", "yellow"};
+static const uint8_t rgb[][3] = {{40, 60, 220}, {30, 180, 60}, {220, 40, 40}, {230, 210, 40}};
+static const char *const shape[] = {"circle", "cross", "square"};
+#define MAX_CLASSES 12
+
+static int failed(const gopro_error *err)
+{
+    fprintf(stderr, "make_fixture: %s\n", err->msg);
+    return 1;
+}
+
+static bool inside(size_t s, double x, double y, double r)
+{
+    if (s == 0) return x * x + y * y < r * r;
+    if (s == 1) return fabs(x) < r / 3 || fabs(y) < r / 3;
+    return fabs(x) < r && fabs(y) < r;
+}
+
+static gopro_status draw(const char *path, size_t k, uint64_t sample, gopro_error *err)
+{
+    enum { SIDE = 40 };
+    gp_image im = {0};
+    gp_rng r = gp_rng_make(7, GP_RNG_TEST, k, sample);
+    GP_TRY(gp_image_alloc(&im, SIDE, SIDE, 3, err));
+    double cx = gp_rng_range(&r, 14, 26), cy = gp_rng_range(&r, 14, 26), radius = gp_rng_range(&r, 7, 13);
+    for (size_t y = 0; y < SIDE; y++)
+        for (size_t x = 0; x < SIDE; x++) {
+            bool in = inside(k / 4 % 3, (double)x - cx, (double)y - cy, radius);
+            for (size_t c = 0; c < 3; c++) im.px[(y * SIDE + x) * 3 + c] = in ? rgb[k % 4][c] : (uint8_t)(200 + gp_rng_below(&r, 50));
+        }
+    gopro_status st = gp_image_write_png(&im, path, err);
+    gp_image_free(&im);
+    return st;
+}
+
+static gopro_status make_level(const char *folder, const char *level, size_t classes, size_t n, gopro_error *err)
+{
+    for (size_t k = 0; k < classes; k++) {
+        char dir[512], path[600];
+        snprintf(dir, sizeof dir, "%s/%s/%s %s", folder, level, colour[k % 4], shape[k / 4 % 3]);
+        GP_TRY(gp_mkdirs(dir, err));
+        for (size_t i = 0; i < n; i++) {
+            snprintf(path, sizeof path, "%s/%03zu.png", dir, i);
+            GP_TRY(draw(path, k, i + (strcmp(level, "test") == 0 ? 1000 : 0), err));
+        }
+    }
+    return GOPRO_OK;
+}
+
+static gopro_status make_vocab(const char *folder, size_t *vocab, gopro_error *err)
+{
+    static const char *const text[] = {"a photo of a blue circle.",   "a photo of a green cross.", "a photo of a red square.",
+                                       "a photo of a yellow circle.", "x x x x red circle",        "itap of a green square."};
+    gp_tokenizer *t = NULL;
+    GP_TRY(gp_mkdirs(folder, err));
+    GP_TRY(gp_bpe_learn(text, sizeof text / sizeof text[0], 514 + 40, folder, err));
+    GP_TRY(gp_tokenizer_load(&t, folder, 0, err));
+    *vocab = gp_tokenizer_vocab(t);
+    gp_tokenizer_free(&t);
+    return GOPRO_OK;
+}
+
+static gopro_status make_model(const char *folder, uint64_t seed, bool nan_weight, gopro_error *err)
+{
+    gp_clip_arch a = {.image = 32, .patch = 8, .context = 24, .embed = 32};
+    gp_clip_weights *w = NULL;
+    GP_TRY(make_vocab(folder, &a.vocab, err));
+    a.v = (gp_tower_arch){.width = 32, .layers = 2, .heads = 2, .hidden = 128, .act = GP_ACT_QUICKGELU, .eps = 1e-5};
+    a.t = a.v;
+    a.sot = (uint32_t)a.vocab - 2;
+    a.eot = (uint32_t)a.vocab - 1;
+    for (size_t c = 0; c < 3; c++) a.mean[c] = a.std[c] = 0.5F;
+    GP_TRY(gp_clip_init(&w, &a, seed, err));
+    for (size_t i = 0; i < a.vocab * a.t.width; i++) w->t_tok[i] *= 20; /* names that differ give features that differ */
+    if (nan_weight) w->v_proj[3] = (gp_real)NAN;
+    gopro_status st = gp_clip_save(w, folder, GP_DT_F32, NULL, err);
+    gp_clip_free(&w);
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    gopro_error err = {0};
+    gopro_status st = GOPRO_E_INVALID;
+    gp_fail(&err, st, "usage: make_fixture model|nan FOLDER [seed] | data FOLDER CLASSES TRAIN TEST");
+    if (argc >= 3 && strcmp(argv[1], "model") == 0)
+        st = make_model(argv[2], argc > 3 ? strtoull(argv[3], NULL, 10) : 1, false, &err);
+    else if (argc == 3 && strcmp(argv[1], "nan") == 0)
+        st = make_model(argv[2], 1, true, &err);
+    else if (argc == 6 && strcmp(argv[1], "data") == 0) {
+        size_t classes = gp_min_size(strtoul(argv[3], NULL, 10), MAX_CLASSES);
+        st = make_level(argv[2], "train", classes, strtoul(argv[4], NULL, 10), &err);
+        if (st == GOPRO_OK) st = make_level(argv[2], "test", classes, strtoul(argv[5], NULL, 10), &err);
+    }
+    return st == GOPRO_OK ? 0 : failed(&err);
+}
