@@ -56,6 +56,7 @@ static const cli_flag tokenize_flags[] = {{"vocab", "PATH", "merges file or mode
 static const cli_flag data_flags[] = {
     {"shots", "N", "images per class [16]"}, {"seed", "N", "of the draw [1]"}, {"decode", NULL, "check: read every image"}, END};
 static const cli_flag doctor_flags[] = {END};
+static const cli_flag bench_flags[] = {{"classes", "N", "[50]"}, {"batch", "N", "images [4]"}, {"repeats", "N", "steps timed [5]"}, END};
 static const cli_flag pretrain_flags[] = {
     {"pairs", "FILE", "drawings with names and keywords"}, {"val", "FILE", "held-out pairs"}, {"out", "FOLDER", "the model"}, END};
 
@@ -71,6 +72,7 @@ const cli_command cli_commands[] = {
     {"step", "--weights FILE --case FILE --out FILE", "one training step or training from a case file, for parity", false, cmd_step,
      step_flags},
     {"pretrain", "--pairs FILE --out FOLDER", "train a small CLIP from drawings and alt-texts", true, cmd_pretrain, pretrain_flags},
+    {"bench", "step", "time one GOPro training step at ViT-B/16 with random weights", true, cmd_bench, bench_flags},
     {"doctor", "", "processor, threads and speed of matrix products", false, cmd_doctor, doctor_flags},
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof cli_commands[0];

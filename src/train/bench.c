@@ -43,6 +43,7 @@ static void gemm_block(void *arg, size_t block, size_t worker)
 {
     gemm_job *j = arg;
     (void)block;
+    gp_scratch_reset(j->c, worker);
     gp_mat_fwd(j->m, j->c, worker, j->y[worker], j->x[worker], NULL, GP_ROW_BLOCK, false);
 }
 

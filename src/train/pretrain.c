@@ -376,7 +376,7 @@ static gopro_status loop(pretrain *p, const char *checkpoint, const char *config
     size_t n = 0;
     gp_model_repack(p->model);
     while (p->s.step < p->steps) {
-        step_report rep;
+        step_report rep = {0};
         if (gp_cancelled(p->log)) {
             GP_TRY(gp_pt_save(&p->s, checkpoint, config, err));
             return gp_fail(err, GOPRO_E_CANCELLED, "interrupted at step %" PRIu64 "; the same command goes on from %s", p->s.step,
