@@ -1,4 +1,4 @@
-/* model.h - a CLIP ready to run: weights packed for the GEMMs, both towers, the constant start-token keys and values.
+/* model.h - a CLIP ready to run: both towers with their weights packed for the GEMMs.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef GP_ENCODERS_MODEL_H
 #define GP_ENCODERS_MODEL_H
