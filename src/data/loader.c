@@ -14,6 +14,7 @@ typedef enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_OUT } slot_s
 typedef struct slot {
     gp_batch b;
     slot_state state;
+    size_t index;               /* which batch it holds */
     size_t taken, done, bad_at; /* items handed out, finished; the first bad one */
     gopro_status st;
     gopro_error err;
@@ -46,7 +47,8 @@ static slot *open_slot(gp_loader *l)
 {
     if (l->fill >= l->total) return NULL;
     slot *s = &l->slot[l->fill % l->n_slots];
-    if (s->state == SLOT_FILLING) return s;
+    /* A slot being filled may still belong to the batch n_slots before. */
+    if (s->state == SLOT_FILLING && s->index == l->fill) return s;
     if (s->state != SLOT_FREE) return NULL;
     const size_t iter = l->fill % l->iters, epoch = l->c.first_epoch + l->fill / l->iters;
     if (iter == 0) {
@@ -58,6 +60,7 @@ static slot *open_slot(gp_loader *l)
         s->b.sample[j] = l->order[iter * l->B + j];
         s->b.label[j] = l->label[s->b.sample[j]];
     }
+    s->index = l->fill;
     s->b.epoch = epoch;
     s->b.iter = iter;
     s->taken = s->done = 0;
