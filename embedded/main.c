@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench.h"
 #include "pretrain.h"
 
 static void usage(FILE *f)
@@ -13,7 +14,7 @@ static void usage(FILE *f)
 }
 
 typedef struct options {
-    const char *tables, *cache, *unicode, *clipart, *dest;
+    const char *tables, *cache, *unicode, *clipart, *fonts, *dest;
     bool pretrain, sheets;
 } options;
 
@@ -28,6 +29,7 @@ static int make(const options *o)
     ge_unicode unicode;
     ge_sets sets;
     ge_drawings bench = {0}, pre = {0};
+    ge_bench b = {0};
     ge_rules_load(&rules, o->tables);
     ge_unicode_load(&unicode, o->unicode);
     ge_sets_load(&sets, o->tables);
@@ -36,19 +38,24 @@ static int make(const options *o)
         if (ge_set_is(&sets.set[i], "benchmark")) ge_set_read(&bench, &sets.set[i], o->cache, &unicode);
         if (o->pretrain && ge_set_is(&sets.set[i], "pretraining")) ge_set_read(&pre, &sets.set[i], o->cache, &unicode);
     }
-    for (size_t i = 0; i < bench.n; i++) {
-        ge_label(&bench.d[i], &rules);
-        bench.d[i].keep = bench.d[i].class != GE_NONE;
-    }
     stage("rendering the benchmark's drawings");
+    ge_select_benchmark(&bench, &rules);
     ge_thumbs(&bench);
+    ge_bench_collect(&b, &bench, &rules, o->tables);
+    ge_letters_collect(&b, o->tables, o->fonts);
+    for (size_t i = 0; i < b.n; i++) ge_dataset_split(&b.set[i]);
+    stage("writing the benchmark");
+    ge_bench_write(&b, o->dest);
+    if (o->sheets) ge_bench_sheets(&b, o->dest);
     if (o->pretrain) {
+        ge_drawings used = {0};
+        ge_bench_used(&used, &b);
         ge_clipart_read(&pre, o->clipart);
         ge_select_pretraining(&pre, &rules, &unicode);
         stage("rendering the pretraining drawings");
         ge_thumbs(&pre);
         stage("looking for near-duplicates");
-        printf("dropped as near-duplicates of benchmark drawings: %zu\n", ge_drop_near(&pre, &bench, GE_NEAR));
+        printf("dropped as near-duplicates of benchmark drawings: %zu\n", ge_drop_near(&pre, &used, GE_NEAR));
         stage("writing the pretraining pairs");
         ge_pretrain_write(&pre, o->dest);
     }
@@ -61,7 +68,8 @@ int main(int argc, char **argv)
     options o = {.tables = "embedded/tables",
                  .cache = "embedded-data/cache",
                  .unicode = "/usr/share/unicode",
-                 .clipart = "/usr/share/openclipart/svg"};
+                 .clipart = "/usr/share/openclipart/svg",
+                 .fonts = "/usr/share/fonts"};
     static const struct option longs[] = {{"tables", 1, NULL, 't'},  {"cache", 1, NULL, 'c'},    {"unicode", 1, NULL, 'u'},
                                           {"clipart", 1, NULL, 'l'}, {"pretrain", 0, NULL, 'p'}, {"sheets", 0, NULL, 's'},
                                           {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};

@@ -109,10 +109,11 @@ static size_t count_up(ge_map *m, const char *key)
 }
 
 /* Two passes, so that a second drawing in the same style never takes the place of one in another style. */
-static void limit_variants(ge_drawings *ds)
+static void limit_variants(ge_drawings *ds, bool all_tones)
 {
     ge_map total = {0}, styled = {0};
     bool *taken = ge_alloc(ds->n, 1);
+    for (size_t i = 0; i < ds->n; i++) taken[i] = all_tones && ds->d[i].keep && ds->d[i].tone;
     for (size_t pass = 1; pass <= 2; pass++) {
         for (size_t i = 0; i < ds->n; i++) {
             ge_drawing *d = &ds->d[i];
@@ -153,7 +154,16 @@ void ge_select_pretraining(ge_drawings *ds, const ge_rules *r, const ge_unicode 
         free(copy);
     }
     ge_map_free(&v);
-    limit_variants(ds);
+    limit_variants(ds, false);
+}
+
+void ge_select_benchmark(ge_drawings *ds, const ge_rules *r)
+{
+    for (size_t i = 0; i < ds->n; i++) {
+        ge_label(&ds->d[i], r);
+        ds->d[i].keep = true;
+    }
+    limit_variants(ds, true);
 }
 
 static void thumb_one(void *arg, size_t i)

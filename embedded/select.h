@@ -8,6 +8,9 @@
 /* Sets d->class by the rules of the benchmark (BENCHMARK: longest phrase at the end; people and smileys exactly). */
 void ge_label(ge_drawing *d, const ge_rules *r);
 
+/* Labels every drawing and sets d->keep: all of them, but at most three weights of one drawing in a set. */
+void ge_select_benchmark(ge_drawings *ds, const ge_rules *r);
+
 /* Sets d->keep: things that can be shown, at most three variants of a concept in a set, two of them in one style, one skin tone. */
 void ge_select_pretraining(ge_drawings *ds, const ge_rules *r, const ge_unicode *u);
 
