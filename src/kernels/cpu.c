@@ -12,7 +12,8 @@ gp_cpu_level gp_cpu_detect(void)
 #if defined(GP_HAVE_FAST) && !defined(GP_REAL_IS_DOUBLE)
     /* These also ask the operating system whether it saves the wide registers. */
     __builtin_cpu_init();
-    const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    /* Every processor with AVX2 has F16C. */
+    const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                        __builtin_cpu_supports("avx512vl");
     if (avx2 && avx512) return GP_CPU_AVX512;

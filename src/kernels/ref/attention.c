@@ -22,7 +22,7 @@ static double scores(const gp_attn *a, const gp_seg *s, size_t i, size_t col, si
 {
     const gp_real *q = a->q + ((size_t)s->q + i) * a->ldq + col;
     const double scale = 1.0 / sqrt((double)d);
-    double max = -INFINITY, sum = 0.0;
+    double max = -HUGE_VAL, sum = 0.0;
     for (size_t r = 0; r < n_keys; r++) {
         const gp_real *k = key_row(a->pk, a->ldp, a->k, a->ldkv, s, r) + col;
         double dot = 0.0;
