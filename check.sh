@@ -64,12 +64,19 @@ configure() {
   cmake -S . -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE="$type" -DGOPRO_WERROR=ON "${launcher[@]}" "$@"
 }
 
+# build FOLDER [TARGET...]: goes on after a mistake, to show them all
+build() {
+  local folder=build/check-$1
+  shift
+  cmake --build "$folder" -j "$jobs" ${1:+--target "$@"} -- -k 0
+}
+
 test_in() {
   ctest --test-dir build/check-"$1" -j "$jobs" --output-on-failure --no-tests=error "${@:2}"
 }
 
 release() {
-  configure release Release && cmake --build build/check-release -j "$jobs" && test_in release
+  configure release Release && build release && test_in release
 }
 
 symbols() {
@@ -77,7 +84,7 @@ symbols() {
 }
 
 asan() {
-  configure asan RelWithDebInfo -DGOPRO_SANITIZE=address,undefined && cmake --build build/check-asan -j "$jobs" && test_in asan
+  configure asan RelWithDebInfo -DGOPRO_SANITIZE=address,undefined && build asan && test_in asan
 }
 
 # The pieces with threads of their own; what a thread sanitizer cannot see through (oneDNN, OpenMP) stays out.
@@ -86,12 +93,12 @@ tsan() {
   configure tsan RelWithDebInfo -DGOPRO_SANITIZE=thread || return 1
   targets=$(cd tests/unit && ls base/test_pool.c data/test_loader*.c data/test_store*.c 2>/dev/null |
     sed -E 's|(.*)/test_(.*)\.c|unit_\1_\2|')
-  cmake --build build/check-tsan -j "$jobs" --target $targets &&
+  build tsan $targets &&
     test_in tsan -R "^($(tr '\n' '|' <<<"$targets" | sed 's/|$//'))\$"
 }
 
 clang() {
-  configure clang Release -DCMAKE_C_COMPILER=clang && cmake --build build/check-clang -j "$jobs" && test_in clang -LE gradcheck
+  configure clang Release -DCMAKE_C_COMPILER=clang && build clang && test_in clang -LE gradcheck
 }
 
 all="deps format layers links notice release symbols asan tsan clang"
