@@ -21,7 +21,7 @@ typedef struct product {
 } product;
 
 /* mr x (nv VL) of C from row i, column j; mr and nv are constants at every call, so that acc lives in registers. */
-static inline __attribute__((always_inline)) void tile(const product *p, size_t i, size_t j, size_t mr, size_t nv, vm last)
+GPK_INLINE void tile(const product *p, size_t i, size_t j, size_t mr, size_t nv, vm last)
 {
     vf acc[6][MAX_NV], b[MAX_NV];
     float *c = p->c + i * p->ldc + j;
@@ -55,7 +55,7 @@ static inline __attribute__((always_inline)) void tile(const product *p, size_t 
 }
 
 /* A column of tiles of width nv. */
-static inline __attribute__((always_inline)) void column(const product *p, size_t j, size_t nv, vm last)
+GPK_INLINE void column(const product *p, size_t j, size_t nv, vm last)
 {
     size_t i = 0;
     for (; i + 6 <= p->m; i += 6) tile(p, i, j, 6, nv, last);

@@ -12,6 +12,9 @@
 #define GPK_PASTE(a, b)  GPK_PASTE2(a, b)
 #define GPK(name)        GPK_PASTE(gpk_##name, GPK_ISA)
 
+/* For functions whose size arguments must be constants after inlining. */
+#define GPK_INLINE static inline __attribute__((always_inline))
+
 #if defined(__clang__)
 #define GPK_UNROLL _Pragma("unroll")
 #else
