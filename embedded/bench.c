@@ -213,7 +213,9 @@ void ge_dataset_split(ge_dataset *s)
         deal(s->item + i, e - i);
         size_t have[4] = {0};
         for (size_t k = i; k < e; k++) have[s->item[k].part]++;
-        keep[s->item[i].label] = e - i >= smallest_class(s->name) && have[0] >= MIN_TRAIN && have[1] >= MIN_VAL && have[2] >= MIN_TEST;
+        bool domain = strncmp(s->name, "style-", 6) == 0; /* its classes are chosen already */
+        keep[s->item[i].label] =
+            domain || (e - i >= smallest_class(s->name) && have[0] >= MIN_TRAIN && have[1] >= MIN_VAL && have[2] >= MIN_TEST);
         if (!keep[s->item[i].label])
             fprintf(stderr, "%s: %s is too small: %zu drawings, %zu/%zu/%zu\n", s->name, s->class_name[s->item[i].label], e - i, have[0],
                     have[1], have[2]);

@@ -44,6 +44,7 @@ static int make(const options *o)
     ge_bench_collect(&b, &bench, &rules, o->tables);
     ge_letters_collect(&b, o->tables, o->fonts);
     for (size_t i = 0; i < b.n; i++) ge_dataset_split(&b.set[i]);
+    ge_bench_styles(&b, o->tables);
     stage("writing the benchmark");
     ge_bench_write(&b, o->dest);
     if (o->sheets) ge_bench_sheets(&b, o->dest);

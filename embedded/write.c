@@ -92,21 +92,24 @@ void ge_bench_write(const ge_bench *b, const char *dest)
     free(path);
 }
 
-static void write_sheet(const ge_dataset *s, const char *dest)
+enum { COLUMNS = 24, ROWS = 36 };
+
+/* The classes first .. first + rows - 1, one a row. */
+static void write_sheet(const ge_dataset *s, size_t first, size_t rows, const char *dest)
 {
-    enum { COLUMNS = 24 };
-    uint32_t w = COLUMNS * GE_SIZE, h = (uint32_t)s->n_classes * GE_SIZE;
+    const uint32_t w = COLUMNS * GE_SIZE, h = (uint32_t)rows * GE_SIZE;
     uint8_t *sheet = ge_alloc((size_t)w * h, 3), rgb[GE_SIZE * GE_SIZE * 3];
     memset(sheet, 255, (size_t)w * h * 3);
-    size_t *column = ge_alloc(s->n_classes, sizeof *column);
+    size_t *column = ge_alloc(rows, sizeof *column);
     for (size_t i = 0; i < s->n; i++) {
         const ge_item *t = &s->item[i];
-        if (t->part == GE_UNUSED || column[t->label] == COLUMNS || !pixels(rgb, t)) continue;
+        size_t row = t->label - first; /* wraps below first */
+        if (t->part == GE_UNUSED || row >= rows || column[row] == COLUMNS || !pixels(rgb, t)) continue;
         for (size_t y = 0; y < GE_SIZE; y++)
-            memcpy(sheet + ((t->label * GE_SIZE + y) * w + column[t->label] * GE_SIZE) * 3, rgb + y * GE_SIZE * 3, GE_SIZE * 3);
-        column[t->label]++;
+            memcpy(sheet + ((row * GE_SIZE + y) * w + column[row] * GE_SIZE) * 3, rgb + y * GE_SIZE * 3, GE_SIZE * 3);
+        column[row]++;
     }
-    char *path = ge_fmt("%s/sheets/%s.png", dest, s->name);
+    char *path = ge_fmt("%s/sheets/%s-%03zu.png", dest, s->name, first);
     ge_write_png(path, sheet, w, h, 3);
     free(path);
     free(column);
@@ -115,5 +118,8 @@ static void write_sheet(const ge_dataset *s, const char *dest)
 
 void ge_bench_sheets(const ge_bench *b, const char *dest)
 {
-    for (size_t k = 0; k < b->n; k++) write_sheet(&b->set[k], dest);
+    for (size_t k = 0; k < b->n; k++) {
+        const ge_dataset *s = &b->set[k];
+        for (size_t c = 0; c < s->n_classes; c += ROWS) write_sheet(s, c, s->n_classes - c < ROWS ? s->n_classes - c : ROWS, dest);
+    }
 }
