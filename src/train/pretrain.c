@@ -281,8 +281,8 @@ static gopro_status start(pretrain *p, const char *pairs, const char *val, gopro
     memcpy(p->view.std, p->arch.std, sizeof p->view.std);
     GP_TRY(gp_mkdirs(p->out, err));
     double line = gp_opt_real(o, "pretrain.line_weight");
-    GP_TRY(gp_pairs_load(&p->train, pairs, (uint32_t)p->arch.image, line, p->c->pool, err));
-    if (val) GP_TRY(gp_pairs_load(&p->val, val, (uint32_t)p->arch.image, 1.0, p->c->pool, err));
+    GP_TRY(gp_pairs_load(&p->train, pairs, line, p->c->pool, err));
+    if (val) GP_TRY(gp_pairs_load(&p->val, val, 1.0, p->c->pool, err));
     GP_TRY(learn_tokenizer(p, err));
     p->arch.vocab = gp_tokenizer_vocab(p->tok);
     p->arch.sot = gp_tokenizer_sot(p->tok);
@@ -306,6 +306,33 @@ static gopro_status start(pretrain *p, const char *pairs, const char *val, gopro
     return GOPRO_OK;
 }
 
+static gopro_status copy_file(const char *from, const char *to, const char *name, gopro_error *err)
+{
+    char *a = gp_path_join(from, name), *b = gp_path_join(to, name), *data = NULL;
+    size_t n = 0;
+    gopro_status st = a && b ? GOPRO_OK : gp_fail_nomem(err, 0, "a path");
+    if (st == GOPRO_OK) st = gp_read_file(&data, &n, a, (size_t)1 << 30, err);
+    if (st == GOPRO_OK) st = gp_write_file(b, data, n, err);
+    free(data);
+    free(a);
+    free(b);
+    return st;
+}
+
+/* The best average so far, usable while the run goes on. */
+static gopro_status save_snapshot(pretrain *p, gopro_error *err)
+{
+    char *folder = gp_path_join(p->out, "snapshot");
+    if (!folder) return gp_fail_nomem(err, strlen(p->out), "a path");
+    static const char *const meta[] = {"format", "pt", "made_by", "gopro pretrain, unfinished", NULL};
+    gopro_status st = gp_mkdirs(folder, err);
+    if (st == GOPRO_OK) st = gp_clip_save(p->s.w, folder, GP_DT_F16, meta, err);
+    if (st == GOPRO_OK) st = copy_file(p->out, folder, "merges.txt", err);
+    if (st == GOPRO_OK) st = copy_file(p->out, folder, "vocab.json", err);
+    free(folder);
+    return st;
+}
+
 static gopro_status validate_and_keep(pretrain *p, gopro_error *err)
 {
     val_report plain = {0}, views = {0};
@@ -318,10 +345,11 @@ static gopro_status validate_and_keep(pretrain *p, gopro_error *err)
     gopro_status st = validate(p, true, &plain, err);
     if (st == GOPRO_OK) st = validate(p, false, &views, err);
     double learnt = exp((double)*p->s.w->logit_scale);
+    bool better = st == GOPRO_OK && plain.loss + views.loss < p->s.best_loss;
+    if (better) st = save_snapshot(p, err);
     gp_pt_swap_ema(&p->s);
     gp_model_repack(p->model);
     if (st != GOPRO_OK) return st;
-    bool better = plain.loss + views.loss < p->s.best_loss;
     if (better) gp_pt_keep_best(&p->s, plain.loss + views.loss);
     gp_logf(
         p->log, GP_LOG_INFO,

@@ -10,6 +10,8 @@
 
 #define MAX_LIST_BYTES ((size_t)1 << 30)
 #define MAX_DRAWINGS   10000000u
+#define MIN_SIDE       8u
+#define MAX_SIDE       1024u
 
 void gp_pairs_free(gp_pairs *p)
 {
@@ -100,23 +102,21 @@ static gopro_status parse_line(gp_pairs *p, char *line, size_t number, const cha
 typedef struct decode_job {
     gp_pairs *p;
     const char *folder;
-    uint32_t size;
     gopro_error *err; /* one per block */
     gopro_status *st;
 } decode_job;
 
 enum { DECODE_BLOCK = 64 };
 
-static gopro_status decode_one(gp_drawing *d, const char *folder, uint32_t size, gopro_error *err)
+static gopro_status decode_one(gp_drawing *d, const char *folder, gopro_error *err)
 {
     char *file = gp_path_join(folder, d->path), *data = NULL;
     size_t n = 0;
     if (!file) return gp_fail_nomem(err, strlen(d->path), "a path");
     gopro_status st = gp_read_file(&data, &n, file, (size_t)16 << 20, err);
     if (st == GOPRO_OK) st = gp_image_decode_rgba(&d->rgba, (const uint8_t *)data, n, err);
-    if (st == GOPRO_OK && (d->rgba.w != size || d->rgba.h != size || d->rgba.channels != 4))
-        st = gp_fail(err, GOPRO_E_DATA, "%u x %u pixels, expected %u x %u; render the drawings at pretrain.image", d->rgba.w, d->rgba.h,
-                     size, size);
+    if (st == GOPRO_OK && (d->rgba.w != d->rgba.h || d->rgba.w < MIN_SIDE || d->rgba.w > MAX_SIDE))
+        st = gp_fail(err, GOPRO_E_DATA, "%u x %u pixels, expected a square of %u to %u", d->rgba.w, d->rgba.h, MIN_SIDE, MAX_SIDE);
     if (st != GOPRO_OK) st = gp_fail_in(err, GOPRO_E_DATA, "%s", file);
     free(data);
     free(file);
@@ -129,13 +129,13 @@ static void decode_block(void *arg, size_t block, size_t worker)
     (void)worker;
     size_t end = gp_min_size((block + 1) * DECODE_BLOCK, j->p->n);
     for (size_t i = block * DECODE_BLOCK; i < end && j->st[block] == GOPRO_OK; i++)
-        j->st[block] = decode_one(&j->p->d[i], j->folder, j->size, &j->err[block]);
+        j->st[block] = decode_one(&j->p->d[i], j->folder, &j->err[block]);
 }
 
-static gopro_status decode_all(gp_pairs *p, const char *folder, uint32_t size, gp_pool *pool, gopro_error *err)
+static gopro_status decode_all(gp_pairs *p, const char *folder, gp_pool *pool, gopro_error *err)
 {
     size_t blocks = (p->n + DECODE_BLOCK - 1) / DECODE_BLOCK;
-    decode_job j = {p, folder, size, calloc(blocks, sizeof *j.err), calloc(blocks, sizeof *j.st)};
+    decode_job j = {p, folder, calloc(blocks, sizeof *j.err), calloc(blocks, sizeof *j.st)};
     gopro_status st = GOPRO_OK;
     if (!j.err || !j.st) {
         st = gp_fail_nomem(err, blocks * sizeof *j.err, "decoding");
@@ -151,7 +151,7 @@ static gopro_status decode_all(gp_pairs *p, const char *folder, uint32_t size, g
     return st;
 }
 
-gopro_status gp_pairs_load(gp_pairs *p, const char *path, uint32_t size, double line_weight, gp_pool *pool, gopro_error *err)
+gopro_status gp_pairs_load(gp_pairs *p, const char *path, double line_weight, gp_pool *pool, gopro_error *err)
 {
     *p = (gp_pairs){.line_weight = line_weight};
     size_t bytes = 0, number = 0;
@@ -187,7 +187,7 @@ gopro_status gp_pairs_load(gp_pairs *p, const char *path, uint32_t size, double 
     GP_CHECK(group_concepts(p, ref, line_weight, err));
     char *slash = strrchr(folder, '/');
     if (slash) *slash = 0;
-    GP_CHECK(decode_all(p, slash ? folder : "", size, pool, err));
+    GP_CHECK(decode_all(p, slash ? folder : "", pool, err));
 out:
     free(ref);
     free(folder);

@@ -13,7 +13,7 @@ typedef struct gp_drawing {
     size_t n_keywords;
     uint32_t concept;
     bool line, colour; /* line style (made rare); drawn in colours of its own */
-    gp_image rgba;     /* decoded, size x size */
+    gp_image rgba;     /* decoded, square */
 } gp_drawing;
 
 typedef struct gp_pairs {
@@ -28,9 +28,9 @@ typedef struct gp_pairs {
 } gp_pairs;
 
 /* A tab-separated file: PNG path relative to the file's folder, concept, name, keywords separated by '|', style.  Every drawing is decoded
- * (on the pool) and must be a size x size PNG with transparency.  line_weight scales how often line drawings are shown. DATA errors name
- * the line or the file. */
-gopro_status gp_pairs_load(gp_pairs *p, const char *path, uint32_t size, double line_weight, gp_pool *pool, gopro_error *err);
+ * (on the pool) and must be a square PNG, with transparency where the background shall change.  line_weight scales how often line drawings
+ * are shown. DATA errors name the line or the file. */
+gopro_status gp_pairs_load(gp_pairs *p, const char *path, double line_weight, gp_pool *pool, gopro_error *err);
 void gp_pairs_free(gp_pairs *p);
 
 /* n drawings of n distinct concepts, drawn without replacement with the concepts' weights, from the stream (seed, PRETRAIN, step). */

@@ -82,6 +82,16 @@ static gopro_status crop(gp_image *im, const gp_view_config *c, double crop_min,
     return GOPRO_OK;
 }
 
+static gopro_status fit(gp_image *im, uint32_t size, gopro_error *err)
+{
+    gp_image out = {0};
+    if (im->w == size && im->h == size) return GOPRO_OK;
+    GP_TRY(gp_image_resize(&out, im, 0, 0, im->w, im->h, size, size, GP_BICUBIC, err));
+    gp_image_free(im);
+    *im = out;
+    return GOPRO_OK;
+}
+
 gopro_status gp_pairs_view(float *x, const gp_drawing *d, const gp_view_config *c, double crop_min, gp_rng *r, gopro_error *err)
 {
     gp_image im = {0};
@@ -93,6 +103,7 @@ gopro_status gp_pairs_view(float *x, const gp_drawing *d, const gp_view_config *
         st = small_affine(&im, k.back, r, err);
     else if (st == GOPRO_OK && kind >= 0.3)
         st = crop(&im, c, crop_min, kind < 0.7 ? GP_BICUBIC : GP_BILINEAR, r, err);
+    if (st == GOPRO_OK) st = fit(&im, c->size, err);
     if (st == GOPRO_OK && kind >= 0.7 && kind < 0.85) {
         if (gp_rng_chance(r, 0.8)) gp_color_jitter(&im, 0.4, 0.4, 0.2, 0.1, r);
         if (gp_rng_chance(r, 0.2)) gp_to_grey(&im);
@@ -110,8 +121,9 @@ gopro_status gp_pairs_plain(float *x, const gp_drawing *d, const gp_view_config 
 {
     gp_image im = {0};
     ink k = {{255, 255, 255}, {0, 0, 0}, false};
-    GP_TRY(compose(&im, d, &k, err));
-    gp_image_normalise(x, &im, c->mean, c->std);
+    gopro_status st = compose(&im, d, &k, err);
+    if (st == GOPRO_OK) st = fit(&im, c->size, err);
+    if (st == GOPRO_OK) gp_image_normalise(x, &im, c->mean, c->std);
     gp_image_free(&im);
-    return GOPRO_OK;
+    return st;
 }
