@@ -41,7 +41,8 @@ int cmd_step(cli *c)
 static gopro_status load_vocab(gp_tokenizer **t, const char *path, gopro_error *err)
 {
     if (!gp_path_is_dir(path) && gp_tokenizer_load(t, path, PUBLISHED_VOCAB, NULL) == GOPRO_OK) return GOPRO_OK;
-    return gp_tokenizer_load(t, path, 0, err);
+    gopro_status st = gp_tokenizer_load(t, path, 0, err);
+    return st == GOPRO_OK ? st : gp_fail_in(err, GOPRO_E_WEIGHTS, "vocabulary");
 }
 
 static gopro_status tokenize_line(const gp_tokenizer *t, const char *line, size_t number, gopro_error *err)

@@ -1,0 +1,51 @@
+# lib.sh - what the command-line tests share: a scratch folder, fixtures, and checks that name what differs.
+# SPDX-License-Identifier: Apache-2.0
+gopro=$1
+source_dir=$2
+make_fixture=$3
+export GOPRO_MODEL= NO_COLOR=1
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/gopro-test.XXXXXX")
+trap 'chmod -R u+w "$scratch"; rm -rf "$scratch"' EXIT
+cd "$scratch" || exit 1
+failures=0
+checks=0
+
+fail() {
+    failures=$((failures + 1))
+    printf 'FAILED: %s\n' "$*"
+}
+
+# expect STATUS PATTERN COMMAND...: exit status, and an extended regular expression that standard output and error together must match.
+expect() {
+    local status=$1 pattern=$2 got
+    shift 2
+    checks=$((checks + 1))
+    "$@" >out.txt 2>err.txt </dev/null
+    got=$?
+    [ "$got" = "$status" ] || fail "exit status $got instead of $status: $* [$(head -c 300 err.txt)]"
+    cat out.txt err.txt >both.txt
+    [ -z "$pattern" ] || grep -Eq -- "$pattern" both.txt || fail "no '$pattern' in the output of: $* [$(head -c 400 both.txt)]"
+}
+
+# check DESCRIPTION COMMAND...: the command must succeed.
+check() {
+    local what=$1
+    shift
+    checks=$((checks + 1))
+    "$@" || fail "$what"
+}
+
+same() {
+    check "$1 and $2 differ" cmp -s "$1" "$2"
+}
+
+no_leftovers() {
+    checks=$((checks + 1))
+    [ -z "$(find "$1" -name '*.tmp.*')" ] || fail "half-written files are left in $1: $(find "$1" -name '*.tmp.*')"
+}
+
+finish() {
+    printf '%d checks, %d failed\n' "$checks" "$failures"
+    [ "$failures" = 0 ]
+    exit
+}

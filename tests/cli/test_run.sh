@@ -1,0 +1,109 @@
+# test_run.sh - a run from images to predictions: files, determinism over threads, skipping, interrupting and resuming.
+# SPDX-License-Identifier: Apache-2.0
+. "$(dirname "$0")/lib.sh"
+
+"$make_fixture" model m && "$make_fixture" data d 6 10 6 || exit 1
+options="shots=4 optim.epochs=6"
+
+expect 0 'all +accuracy .*36 images, 6 classes' "$gopro" zeroshot --model m --data d
+expect 0 'new +accuracy .*18 images, 3 classes' "$gopro" zeroshot --model m --data d --subset new ensemble=7
+expect 0 '"accuracy"' "$gopro" zeroshot --model m --data d --json 'template=itap of a {}.'
+check "the JSON of zeroshot is not one object" python3 -c 'import json; json.load(open("out.txt"))'
+
+expect 0 'HM' "$gopro" train --model m --data d --out one --subset base $options threads=1
+for f in run.json config.yaml draw.json metrics.jsonl prompt.safetensors result.json DONE; do
+    check "one/$f is missing" test -f "one/$f"
+done
+check "the checkpoint stays after the run" test ! -e one/checkpoint.safetensors
+check "not one line of metrics per epoch" test "$(wc -l <one/metrics.jsonl)" = 6
+check "metrics lines lack a number" python3 - <<'PY'
+import json
+for line in open("one/metrics.jsonl"):
+    m = json.loads(line)
+    assert {"epoch", "loss", "terms", "accuracy", "lr", "images_per_s", "shift_spread", "context_drift"} <= set(m), m
+    assert {"ce", "con"} <= set(m["terms"]), m
+PY
+check "the draw names absolute paths" python3 - <<'PY'
+import json
+d = json.load(open("one/draw.json"))
+assert len(d["train"]) == 24 and not any(p[0].startswith("/") for p in d["train"]), d
+PY
+
+# The same bytes with any number of threads.
+for n in 2 4; do
+    expect 0 'HM' "$gopro" train --model m --data d --out "threads$n" --subset base $options threads=$n loader.threads=$n
+    same one/prompt.safetensors "threads$n/prompt.safetensors"
+    same one/result.json "threads$n/result.json"
+done
+# Another seed gives other bytes: the comparison can fail.
+expect 0 'HM' "$gopro" train --model m --data d --out seed2 --subset base $options seed=2
+check "another seed gave the same prompt" sh -c '! cmp -s one/prompt.safetensors seed2/prompt.safetensors'
+
+# Finished: skipped without touching; another configuration: refused, and the difference is named.
+stamp=$(stat -c %Y.%i one/prompt.safetensors one/result.json)
+expect 0 'already done' "$gopro" train --model m --data d --out one --subset base $options threads=2
+check "a finished run was written again" test "$stamp" = "$(stat -c %Y.%i one/prompt.safetensors one/result.json)"
+expect 2 "another configuration.*optim.epochs is '6' there, '7' here" "$gopro" train --model m --data d --out one --subset base shots=4 optim.epochs=7
+expect 2 'another configuration.*subset' "$gopro" train --model m --data d --out one --subset all $options
+# The recorded configuration repeats the run.
+expect 0 'HM' "$gopro" train --model m --data d --out again --subset base --config one/config.yaml
+same one/prompt.safetensors again/prompt.safetensors
+
+# Interrupted in the middle, twice, and once by SIGTERM: the same bytes as without.
+long="shots=8 optim.epochs=300 checkpoint.every=0"
+expect 0 'HM' "$gopro" train --model m --data d --out full --subset base $long
+for signal in INT TERM INT; do
+    "$gopro" train --model m --data d --out part --subset base $long >out.txt 2>err.txt &
+    pid=$!
+    for i in $(seq 200); do
+        [ -f part/metrics.jsonl ] && [ "$(wc -l <part/metrics.jsonl)" -gt "${lines:-0}" ] && break
+        sleep 0.02
+    done
+    kill -$signal $pid
+    wait $pid
+    check "status after SIG$signal is not 130" test $? = 130
+    check "no checkpoint after SIG$signal" test -f part/checkpoint.safetensors
+    check "an interrupted run has a result" test ! -e part/DONE
+    lines=$(wc -l <part/metrics.jsonl)
+done
+check "the run was not interrupted in the middle" test "$lines" -lt 300
+expect 0 'resumed at epoch' "$gopro" train --model m --data d --out part --subset base $long
+same full/prompt.safetensors part/prompt.safetensors
+same full/result.json part/result.json
+check "metrics of the resumed run" test "$(wc -l <part/metrics.jsonl)" = 300
+check "epochs are not in order" python3 -c 'import json; assert [json.loads(l)["epoch"] for l in open("part/metrics.jsonl")] == list(range(1, 301))'
+
+# Training does something: the loss falls.
+check "the loss did not fall" python3 -c 'import json; v = [json.loads(l)["terms"]["ce"] for l in open("full/metrics.jsonl")]; assert sum(v[-10:]) < 0.8 * sum(v[:10]), (v[:3], v[-3:])'
+
+# Testing and predicting.
+expect 0 'new +accuracy' "$gopro" eval part --subset new --per-class
+expect 0 'base +accuracy' "$gopro" eval part --subset base --data d --model m
+base=$(python3 -c 'import json; print("%.2f" % json.load(open("part/result.json"))["test"]["base"]["accuracy"])')
+check "eval and the run disagree" grep -q "accuracy *$base" out.txt
+expect 0 '%  blue c' "$gopro" predict part 'd/test/blue circle/000.png' --top 1
+expect 0 'elephant' "$gopro" predict part 'd/test/blue circle/000.png' --classes 'red circle,elephant'
+printf 'red circle\nelephant\r\n\n' >names.txt
+expect 0 '"class":"elephant"' "$gopro" predict part 'd/test/blue circle/000.png' --classes-file names.txt --json
+expect 0 'elephant' "$gopro" predict --zeroshot --model m 'd/test/blue circle/000.png' --classes 'red circle,elephant'
+expect 0 'all +accuracy' "$gopro" train --model m --data d --out zs method=zeroshot
+expect 0 'blue' "$gopro" predict zs 'd/test/blue circle/000.png'
+
+# Settings on the way: start without words, fitted scale, losses switched off.
+expect 0 'HM' "$gopro" train --model m --data d --out m2 --subset base shots=2 optim.epochs=2 M=2
+check "M=2 keeps the words" grep -q "^ctx_init: *['\"]\{0,2\}\$" m2/config.yaml
+expect 0 'HM' "$gopro" train --model m --data d --out fit --subset base shots=2 optim.epochs=2 logit_scale=fit
+check "the fitted scale is not the best one" python3 -c 'import json; t = json.load(open("fit/result.json"))["train"]; assert t["logit_scale"] == t["best_logit_scale"]'
+expect 0 'HM' "$gopro" train --model m --data d --out ce --subset base shots=2 optim.epochs=2 gopro.lambda_sem1=0 gopro.lambda_sem2=0 gopro.lambda_con=0
+check "a loss of weight 0 was computed" python3 -c 'import json; assert list(json.loads(open("ce/metrics.jsonl").readline())["terms"]) == ["ce"]'
+
+# The feature cache: a torn file is computed again.
+expect 0 'accuracy' "$gopro" zeroshot --model m --data d --cache cache
+cp out.txt first.txt
+file=$(ls cache/*.safetensors)
+head -c 500 "$file" >torn && cp torn "$file"
+expect 0 'accuracy' "$gopro" zeroshot --model m --data d --cache cache
+same first.txt out.txt
+check "the torn cache file was not replaced" test "$(stat -c %s "$file")" -gt 500
+no_leftovers .
+finish

@@ -1,0 +1,61 @@
+# test_tools.sh - help, version, tokenize, data, step, doctor.
+# SPDX-License-Identifier: Apache-2.0
+. "$(dirname "$0")/lib.sh"
+
+"$make_fixture" model m && "$make_fixture" data d 4 6 3 || exit 1
+
+expect 0 '^gopro [0-9]+\.[0-9]+\.[0-9]+$' "$gopro" --version
+expect 0 'usage: gopro COMMAND' "$gopro" --help
+for c in zeroshot train eval protocol predict data tokenize step pretrain doctor; do
+    expect 0 "usage: gopro $c" "$gopro" $c --help
+    expect 0 "usage: gopro $c" "$gopro" help $c
+done
+# Help is made from the option table: every option of the recorded configuration is in it.
+"$gopro" train --help >help.txt
+check "an option has no help" sh -c 'for o in optim.lr gopro.alpha M logit_scale data.skip_bad; do grep -q "^  $o " help.txt || exit 1; done'
+expect 2 "unknown command" "$gopro" help nothing
+
+printf '{"text": "a photo of a blue circle."}\n\n{"text":"  A  PHOTO &amp;amp; x"}\n' >texts.jsonl
+tokenize() { "$gopro" tokenize --vocab "$1" <texts.jsonl; }
+expect 0 '^\{"ids": \[[0-9, ]+\]\}$' tokenize m
+check "not one line per text" test "$(wc -l <out.txt)" = 2
+expect 0 'ids' tokenize m/merges.txt
+expect 4 'nowhere' tokenize nowhere
+bad_line() { echo '{"txt": 1}' | "$gopro" tokenize --vocab m; }
+expect 3 "standard input:1: no string 'text'" bad_line
+bad_json() { printf '{"text": "a"}\n{"text":\n' | "$gopro" tokenize --vocab m; }
+expect 3 "standard input:2" bad_json
+
+expect 0 '4 classes, 24 train, 0 val, 12 test' "$gopro" data check d --decode
+expect 0 '"classes": 4' "$gopro" data check d --json
+expect 0 '"hash"' "$gopro" data draw d --shots 2 --seed 3
+cp out.txt draw3.txt
+expect 0 '"hash"' "$gopro" data draw d --shots 2 --seed 3
+same draw3.txt out.txt
+expect 0 '"hash"' "$gopro" data draw d --shots 2 --seed 4
+check "another seed gave the same draw" sh -c '! cmp -s draw3.txt out.txt'
+expect 2 "shots" "$gopro" data draw d --shots none
+expect 3 "cannot be read" sh -c "echo x >'d/test/red circle/000.png'; '$gopro' data check d --decode"
+
+golden=$source_dir/tests/golden/step
+expect 0 '' "$gopro" step --weights "$golden/weights.safetensors" --case "$golden/gopro.safetensors" --out out.safetensors --precision f32
+check "the step wrote nothing" test -s out.safetensors
+expect 3 "in\.|case|metadata" "$gopro" step --weights "$golden/weights.safetensors" --case "$golden/weights.safetensors" --out none
+check "a refused case left a file" test ! -e none
+expect 2 "precision" "$gopro" step --weights a --case b --out c --precision f16
+expect 4 "nothing" "$gopro" step --weights nothing --case m/model.safetensors --out c
+expect 2 "case is missing" "$gopro" step --weights a
+expect 0 'GFLOP/s' "$gopro" doctor
+expect 0 '"kernels": "ref"' env GOPRO_CPU=ref "$gopro" doctor --json
+expect 0 'GFLOP/s' env GOPRO_MODEL=m "$gopro" doctor
+expect 0 'all +accuracy' sh -c "rm -rf 'd/test/red circle/000.png'; GOPRO_MODEL=m '$gopro' zeroshot --data d"
+
+# Every public header compiles alone, as C99 and as C++.
+for h in "$source_dir"/include/gopro/*.h; do
+    check "$h is not C99" "${CC:-cc}" -std=c99 -Wall -Wextra -pedantic -Werror -fsyntax-only -I "$source_dir/include" -x c "$h"
+    if command -v c++ >/dev/null; then
+        check "$h is not C++" c++ -std=c++17 -Wall -Wextra -pedantic -Werror -fsyntax-only -I "$source_dir/include" -x c++ "$h"
+    fi
+done
+no_leftovers .
+finish
