@@ -1,0 +1,234 @@
+/* test_api.c - the public interface from the outside: arguments, options, and the whole way from a folder of images to a prediction.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <gopro/gopro.h>
+#include <math.h>
+
+#include "base/file.h"
+#include "image/image.h"
+#include "scratch.h"
+#include "text/tokenizer.h"
+#include "weights/clip.h"
+
+static void null_arguments(void **state)
+{
+    (void)state;
+    gopro_error err = {0};
+    gopro_model *m = NULL;
+    gopro_result *r = NULL;
+    gopro_config *c = NULL;
+    assert_int_equal(gopro_config_create(NULL, &err), GOPRO_E_INVALID);
+    assert_int_equal(gopro_config_create(&c, &err), GOPRO_OK);
+    assert_int_equal(gopro_model_load(&m, NULL, c, &err), GOPRO_E_INVALID);
+    assert_int_equal(gopro_model_load(&m, "x", NULL, NULL), GOPRO_E_INVALID);
+    assert_int_equal(gopro_train(&r, NULL, NULL, c, "d", GOPRO_ALL, "o", NULL, &err), GOPRO_E_INVALID);
+    assert_non_null(strstr(err.msg, "model"));
+    assert_int_equal(gopro_config_set(c, NULL, "1", &err), GOPRO_E_INVALID);
+    gopro_config_free(&c);
+    assert_null(c);
+    gopro_config_free(&c);
+    gopro_config_free(NULL);
+    gopro_model_free(NULL);
+    gopro_result_free(&r);
+    gopro_context_free(NULL);
+}
+
+static void options_by_name(void **state)
+{
+    (void)state;
+    gopro_error err = {0};
+    gopro_config *c = NULL;
+    assert_int_equal(gopro_config_create(&c, &err), GOPRO_OK);
+    assert_int_equal(gopro_config_set(c, "optim.epochs", "7", &err), GOPRO_OK);
+    char *v = gopro_config_get(c, "optim.epochs");
+    assert_string_equal(v, "7");
+    gopro_string_free(v);
+    assert_int_equal(gopro_config_set(c, "optim.epoch", "7", &err), GOPRO_E_INVALID);
+    assert_non_null(strstr(err.msg, "optim.epochs"));
+    assert_null(gopro_config_get(c, "nothing"));
+    char *yaml = gopro_config_yaml(c);
+    assert_non_null(strstr(yaml, "epochs: 7\n"));
+    gopro_string_free(yaml);
+    for (size_t i = 0; i < gopro_option_count(); i++) assert_true(gopro_option_name(i) && gopro_option_default(i) && gopro_option_help(i));
+    assert_null(gopro_option_name(gopro_option_count()));
+    gopro_config_free(&c);
+}
+
+typedef struct world {
+    char dir[64], model[96], data[96], out[96];
+} world;
+
+static void make_model(const world *w)
+{
+    static const char *const text[] = {"a photo of a dark thing.", "a photo of a light thing.", "a photo of a grey thing."};
+    gp_clip_arch a = {.image = 16, .patch = 8, .context = 20, .embed = 16};
+    gp_clip_weights *cw = NULL;
+    gp_tokenizer *t = NULL;
+    gopro_error err = {0};
+    assert_int_equal(gp_mkdirs(w->model, &err), GOPRO_OK);
+    assert_int_equal(gp_bpe_learn(text, 3, 514 + 20, w->model, &err), GOPRO_OK);
+    assert_int_equal(gp_tokenizer_load(&t, w->model, 0, &err), GOPRO_OK);
+    a.vocab = gp_tokenizer_vocab(t);
+    a.sot = gp_tokenizer_sot(t);
+    a.eot = gp_tokenizer_eot(t);
+    gp_tokenizer_free(&t);
+    a.v = a.t = (gp_tower_arch){.width = 16, .layers = 2, .heads = 2, .hidden = 64, .act = GP_ACT_QUICKGELU, .eps = 1e-5};
+    for (size_t c = 0; c < 3; c++) a.mean[c] = a.std[c] = 0.5F;
+    assert_int_equal(gp_clip_init(&cw, &a, 3, &err), GOPRO_OK);
+    assert_int_equal(gp_clip_save(cw, w->model, 1, NULL, &err), GOPRO_OK); /* 1: GP_DT_F32 */
+    gp_clip_free(&cw);
+}
+
+static void make_data(const world *w)
+{
+    static const char *const name[] = {"dark", "grey", "light"}, *const level[] = {"train", "test"};
+    char path[256];
+    for (size_t k = 0; k < 3; k++)
+        for (size_t l = 0; l < 2; l++)
+            for (size_t i = 0; i < 4; i++) {
+                gp_image im = {0};
+                snprintf(path, sizeof path, "%s/%s/%s", w->data, level[l], name[k]);
+                assert_int_equal(gp_mkdirs(path, NULL), GOPRO_OK);
+                snprintf(path, sizeof path, "%s/%s/%s/%zu.png", w->data, level[l], name[k], i);
+                assert_int_equal(gp_image_alloc(&im, 18, 18, 3, NULL), GOPRO_OK);
+                for (size_t p = 0; p < 18 * 18 * 3; p++) im.px[p] = (uint8_t)(20 + k * 90 + (p * (i + 1) + l) % 40);
+                assert_int_equal(gp_image_write_png(&im, path, NULL), GOPRO_OK);
+                gp_image_free(&im);
+            }
+}
+
+static int setup(void **state)
+{
+    static world w;
+    scratch_make(w.dir);
+    snprintf(w.model, sizeof w.model, "%s/model", w.dir);
+    snprintf(w.data, sizeof w.data, "%s/data", w.dir);
+    snprintf(w.out, sizeof w.out, "%s/run", w.dir);
+    make_model(&w);
+    make_data(&w);
+    *state = &w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world *w = *state;
+    scratch_remove(w->dir);
+    return 0;
+}
+
+typedef struct counter {
+    size_t lines, steps, stop_after;
+    size_t last_done;
+} counter;
+
+static void on_log(void *user, gopro_log_level level, const char *text)
+{
+    (void)level;
+    assert_null(strchr(text, '\n'));
+    ((counter *)user)->lines++;
+}
+
+static void on_progress(void *user, const gopro_progress *p)
+{
+    counter *c = user;
+    if (strcmp(p->what, "train") != 0) return;
+    assert_true(p->done > c->last_done && p->done <= p->total && p->has_loss && isfinite(p->loss));
+    c->last_done = p->done;
+    c->steps++;
+}
+
+static int on_cancel(void *user)
+{
+    const counter *c = user;
+    return c->stop_after > 0 && c->steps >= c->stop_after;
+}
+
+static void train_and_predict(void **state)
+{
+    world *w = *state;
+    gopro_error err = {0};
+    gopro_context *x = NULL;
+    gopro_config *c = NULL;
+    gopro_model *m = NULL;
+    gopro_result *r = NULL;
+    gopro_predictor *p = NULL;
+    counter n = {.stop_after = 5};
+    assert_int_equal(gopro_context_create(&x, &err), GOPRO_OK);
+    gopro_context_set_log(x, on_log, &n);
+    gopro_context_set_progress(x, on_progress, &n);
+    gopro_context_set_cancel(x, on_cancel, &n);
+    assert_int_equal(gopro_config_create(&c, &err), GOPRO_OK);
+    assert_int_equal(gopro_config_set(c, "optim.epochs", "4", &err), GOPRO_OK);
+    assert_int_equal(gopro_config_set(c, "shots", "4", &err), GOPRO_OK);
+    if (gopro_model_load(&m, w->model, c, &err) != GOPRO_OK) fail_msg("%s", err.msg);
+    assert_int_equal(gopro_model_image_size(m), 16);
+    assert_int_equal(strlen(gopro_model_hash(m)), 64);
+
+    /* cancelled after five steps, then taken up again: twelve steps in all */
+    assert_int_equal(gopro_train(&r, x, m, c, w->data, GOPRO_ALL, w->out, NULL, &err), GOPRO_E_CANCELLED);
+    assert_null(r);
+    assert_int_equal(n.steps, 5);
+    n.stop_after = 0;
+    if (gopro_train(&r, x, m, c, w->data, GOPRO_ALL, w->out, NULL, &err) != GOPRO_OK) fail_msg("%s", err.msg);
+    assert_int_equal(n.steps, 12);
+    assert_true(n.lines > 0);
+    gopro_scores s;
+    assert_int_equal(gopro_result_scores(r, GOPRO_ALL, &s), 1);
+    assert_int_equal(s.images, 12);
+    assert_int_equal(gopro_result_scores(r, GOPRO_NEW, &s), 0);
+    assert_false(gopro_result_was_done(r));
+    gopro_result_free(&r);
+    assert_int_equal(gopro_train(&r, x, m, c, w->data, GOPRO_ALL, w->out, NULL, &err), GOPRO_OK);
+    assert_true(gopro_result_was_done(r));
+    gopro_result_free(&r);
+
+    char image[200];
+    double prob[3];
+    snprintf(image, sizeof image, "%s/test/dark/0.png", w->data);
+    if (gopro_predictor_create(&p, m, c, w->out, NULL, 0, &err) != GOPRO_OK) fail_msg("%s", err.msg);
+    assert_int_equal(gopro_predictor_class_count(p), 3);
+    assert_string_equal(gopro_predictor_class_name(p, 1), "grey");
+    assert_int_equal(gopro_predict_file(p, image, prob, &err), GOPRO_OK);
+    assert_true(fabs(prob[0] + prob[1] + prob[2] - 1) < 1e-12);
+    double from_memory[3];
+    char *bytes = NULL;
+    size_t size = 0;
+    assert_int_equal(gp_read_file(&bytes, &size, image, 1 << 20, &err), GOPRO_OK);
+    assert_int_equal(gopro_predict_memory(p, bytes, size, from_memory, &err), GOPRO_OK);
+    assert_memory_equal(prob, from_memory, sizeof prob);
+    assert_int_equal(gopro_predict_memory(p, "text", 4, prob, &err), GOPRO_E_DATA);
+    free(bytes);
+    gopro_predictor_free(&p);
+
+    /* a class's probability ratio does not depend on the other classes offered */
+    static const char *const two[] = {"light", "dark"}, *const twice[] = {"a", "a"};
+    assert_int_equal(gopro_predictor_create(&p, m, c, w->out, two, 2, &err), GOPRO_OK);
+    assert_int_equal(gopro_predict_file(p, image, prob, &err), GOPRO_OK);
+    assert_true(fabs(prob[0] / prob[1] / (from_memory[2] / from_memory[0]) - 1) < 1e-4);
+    gopro_predictor_free(&p);
+    assert_int_equal(gopro_predictor_create(&p, m, c, w->out, twice, 2, &err), GOPRO_E_INVALID);
+    assert_int_equal(gopro_predictor_create(&p, m, c, NULL, NULL, 0, &err), GOPRO_E_INVALID);
+
+    if (gopro_evaluate(&r, x, m, c, w->out, w->data, GOPRO_NEW, NULL, &err) != GOPRO_OK) fail_msg("%s", err.msg);
+    assert_int_equal(gopro_result_class_count(r), 1);
+    assert_string_equal(gopro_result_class_name(r, 0), "light");
+    gopro_result_free(&r);
+    gopro_model_free(&m);
+    gopro_config_free(&c);
+    gopro_context_free(&x);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(null_arguments), cmocka_unit_test(options_by_name),
+                                       cmocka_unit_test_setup_teardown(train_and_predict, setup, teardown)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
