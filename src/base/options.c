@@ -217,8 +217,9 @@ gp_options *gp_options_create_for(const gp_opt *table, size_t n)
     *o = (gp_options){.table = table, .n = n, .v = calloc(n ? n : 1, sizeof *o->v)};
     bool ok = o->v != NULL;
     for (size_t i = 0; ok && i < n; i++) {
-        ok = gp_options_set_at(o, i, table[i].value, "default", NULL) == GOPRO_OK;
-        assert(ok || !"a default is outside its own range");
+        const gopro_status st = gp_options_set_at(o, i, table[i].value, "default", NULL);
+        assert(st != GOPRO_E_INVALID); /* a default outside its own range */
+        ok = st == GOPRO_OK;
         o->v[i].set = false;
     }
     if (!ok) gp_options_free(&o);
