@@ -1,6 +1,7 @@
 /* cmd_protocol.c - gopro protocol b2n: through the public interface; several processes may share the runs.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -64,8 +65,12 @@ static void run_jobs(cli *c, gopro_b2n_plan *plan, size_t jobs)
         gopro_status st = run(c, plan, GOPRO_TABLE_TEXT, NULL, &err);
         _exit(gopro_exit_status(st));
     }
+    bool told = false;
     for (size_t i = 0; i < started; i++)
         while (waitpid(child[i], NULL, 0) < 0 && errno == EINTR) {
+            if (!cli_interrupted() || told) continue;
+            for (size_t k = i; k < started; k++) kill(child[k], SIGINT);
+            told = true;
         }
 }
 

@@ -170,6 +170,17 @@ static gopro_status step(loop *p, const gp_batch *b, double lr, gopro_error *err
     return st;
 }
 
+/* How long it will take and how much memory, once that can be known. */
+#define GP_ESTIMATE_STEPS 3
+
+static void estimate(const loop *p)
+{
+    size_t left = p->epochs * p->iters - (p->s->epoch * p->iters + p->s->iter);
+    long seconds = (long)((gp_seconds() - p->t0) / (double)p->steps_since_t0 * (double)left);
+    gp_logf(log_of(p), GP_LOG_INFO, "%zu steps of %zu images to do, about %ld min %02ld s; memory %zu MiB", left, p->batch, seconds / 60,
+            seconds % 60, gp_peak_rss_mib());
+}
+
 static void tell(loop *p, double lr)
 {
     const gp_epoch_sums *e = &p->s->sums;
@@ -238,6 +249,7 @@ static gopro_status run_epochs(loop *p, gopro_error *err)
         if (st != GOPRO_OK) return gp_fail_in(err, st, "epoch %zu, step %zu", p->s->epoch + 1, p->s->iter + 1);
         p->s->iter++;
         tell(p, lr);
+        if (p->steps_since_t0 == GP_ESTIMATE_STEPS) estimate(p);
         if (p->s->iter == p->iters) GP_TRY(end_epoch(p, lr, err));
     }
     return GOPRO_OK;

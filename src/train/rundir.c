@@ -102,11 +102,20 @@ static gopro_status other_run(const char *path, const json_t *have, const json_t
     return gp_fail(err, GOPRO_E_INVALID, "run folder '%s' holds a run of another version; give another folder, or remove it", path);
 }
 
+/* Where a file stands whatever the working folder will be; the path as given if it cannot be resolved. */
+static json_t *absolute(const char *path)
+{
+    char *real = realpath(path, NULL);
+    json_t *j = json_string(real ? real : path);
+    free(real);
+    return j;
+}
+
 static gopro_status record(gp_rundir *r, const gp_run_identity *id, json_t *identity, gopro_error *err)
 {
     char *path = gp_rundir_file(r, "run.json"), *text = NULL;
-    json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:O}", "schema", 1, "version", GOPRO_VERSION, "model_path", id->bb->path, "data_path",
-                          id->data_path, "identity", identity);
+    json_t *j = json_pack("{s:i,s:s,s:o,s:o,s:O}", "schema", 1, "version", GOPRO_VERSION, "model_path", absolute(id->bb->path), "data_path",
+                          absolute(id->data_path), "identity", identity);
     gopro_status st;
     if (!path || !j || !(text = json_dumps(j, JSON_INDENT(2)))) {
         st = gp_fail_nomem(err, 0, "run.json");
