@@ -4,9 +4,11 @@
 #include <stdlib.h>
 
 #include "base/sha256.h"
+#include "base/str.h"
 #include "data/dataset.h"
 
 #define VAL_SHOTS 4u
+#define MAX_NAMED 6u /* classes named in one message */
 
 /* Items of a list by label: those of label k are member[first[k] .. first[k+1]-1], in file order; seen lists the labels in order of
  * first appearance. */
@@ -42,11 +44,23 @@ static gopro_status groups_make(groups *g, const gp_split *s, size_t n_classes, 
     return GOPRO_OK;
 }
 
+/* Classes with too few images, told in one line. */
+typedef struct short_classes {
+    gp_str names;
+    size_t n;
+} short_classes;
+
+static void note_short(short_classes *c, const char *name, uint32_t have)
+{
+    if (c->n++ < MAX_NAMED) gp_str_addf(&c->names, "%s%s (%u)", c->n > 1 ? ", " : "", name, have);
+}
+
 static gopro_status draw_list(uint32_t **out, size_t *n_out, const gp_split *s, const gp_dataset *d, uint32_t shots, const char *what,
                               gp_mt19937 *m, const gp_log *log, gopro_error *err)
 {
     groups g;
     uint32_t *v = NULL, *pick = NULL;
+    short_classes shortage = {0};
     size_t n = 0;
     gopro_status st = GOPRO_OK;
     GP_CHECK(groups_make(&g, s, d->n_classes, err));
@@ -60,18 +74,21 @@ static gopro_status draw_list(uint32_t **out, size_t *n_out, const gp_split *s, 
         const uint32_t k = g.seen[i], have = g.first[k + 1] - g.first[k];
         const uint32_t *member = g.member + g.first[k];
         if (have < shots) {
-            gp_logf(log, GP_LOG_WARN, "class '%s' has %u %s images, fewer than %u shots: all are taken",
-                    d->class_name && d->class_name[k] ? d->class_name[k] : "?", have, what, shots);
+            note_short(&shortage, d->class_name && d->class_name[k] ? d->class_name[k] : "?", have);
             for (uint32_t j = 0; j < have; j++) v[n++] = member[j];
             continue;
         }
         GP_CHECK(gp_mt_sample(m, pick, have, shots, err));
         for (uint32_t j = 0; j < shots; j++) v[n++] = member[pick[j]];
     }
+    if (shortage.n > 0)
+        gp_logf(log, GP_LOG_WARN, "%zu of %zu classes have fewer %s images than the %u shots, all are taken: %s%s", shortage.n, g.n_seen,
+                what, shots, shortage.names.s ? shortage.names.s : "", shortage.n > MAX_NAMED ? ", ..." : "");
     *out = v;
     *n_out = n;
     v = NULL;
 out:
+    gp_str_free(&shortage.names);
     free(v);
     free(pick);
     groups_free(&g);
