@@ -101,7 +101,7 @@ gopro_status gp_predict(gp_predictor *p, const gp_image *im, double *probability
     gp_image_free(&crop);
     GP_TRY(gp_vision_fwd(p->bb->model, p->feat, p->mu, p->sigma, p->pixels, 1, err));
     GP_TRY(gp_classifier_logits(p->c, p->logits, p->feat, p->mu, p->sigma, 1, err));
-    double best = -INFINITY, sum = 0.0;
+    double best = -HUGE_VAL, sum = 0.0;
     for (size_t k = 0; k < p->K; k++) best = fmax(best, (double)p->logits[k]);
     for (size_t k = 0; k < p->K; k++) sum += probability[k] = exp((double)p->logits[k] - best);
     for (size_t k = 0; k < p->K; k++) probability[k] /= sum;

@@ -41,7 +41,7 @@ double gp_scaled_ce(const gp_real *cosine, const uint32_t *label, size_t n, size
     double total = 0.0;
     for (size_t i = 0; i < n; i++) {
         const gp_real *c = cosine + i * K;
-        double m = -INFINITY, sum = 0.0;
+        double m = -HUGE_VAL, sum = 0.0;
         for (size_t k = 0; k < K; k++) m = fmax(m, scale * (double)c[k]);
         for (size_t k = 0; k < K; k++) sum += exp(scale * (double)c[k] - m);
         total += m + log(sum) - scale * (double)c[label[i]];
