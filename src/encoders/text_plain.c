@@ -39,7 +39,7 @@ static void attend(const plain *t)
     for (size_t r = 0; r < t->T; r++)
         for (size_t h = 0; h < t->H; h++) {
             const gp_real *q = t->qkv + r * 3 * D + h * d;
-            double top = -INFINITY, sum = 0;
+            double top = -HUGE_VAL, sum = 0;
             for (size_t j = 0; j <= r; j++) {
                 double z = 0;
                 for (size_t i = 0; i < d; i++) z += (double)q[i] * (double)t->qkv[j * 3 * D + D + h * d + i];
