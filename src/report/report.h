@@ -16,6 +16,9 @@ gopro_status gp_report_json(gp_str *out, const gp_b2n *t, gopro_error *err); /* 
 /* report.txt, report.md, report.csv, report.json in a folder. */
 gopro_status gp_report_write(const char *folder, const gp_b2n *t, gopro_error *err);
 
+/* false: the dataset (by folder name, such as oxford_pets) or the method is none of the published ones */
+bool gp_published_b2n(double *base, double *novel, const char *dataset, const char *method);
+
 const char *gp_method_title(const char *method); /* "CLIP" for zeroshot */
 
 #endif

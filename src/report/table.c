@@ -105,7 +105,8 @@ static void caption(gp_str *out, const gp_b2n *t, gp_table_style style)
                    "Data: the embedded drawings, not the photographs of the field; these numbers compare methods with each other and say "
                    "nothing about published figures.\n");
     size_t n = gp_b2n_complete(t);
-    if (n < t->n_data) gp_str_addf(out, "The average is over the %zu of %zu datasets where every run finished.\n", n, t->n_data);
+    if (n < t->n_data && t->n_data > 1)
+        gp_str_addf(out, "The average is over the %zu of %zu datasets where every run finished.\n", n, t->n_data);
     gp_str_add(out, "\n");
 }
 
@@ -115,6 +116,22 @@ static void widths(size_t width[N_COLUMNS], const gp_b2n *t)
     memcpy(width, least, sizeof least);
     for (size_t d = 0; d < t->n_data; d++) width[0] = gp_max_size(width[0], columns(t->dataset[d]));
     for (size_t m = 0; m < t->n_methods; m++) width[1] = gp_max_size(width[1], columns(gp_method_title(t->method[m])));
+}
+
+/* What was published on these datasets, for orientation: another backbone than ours unless the caption says ViT-B/16. */
+static void published(gp_str *out, const gp_b2n *t, gp_table_style style)
+{
+    bool any = false;
+    for (size_t d = 0; d < t->n_data; d++)
+        for (size_t m = 0; m < t->n_methods; m++) {
+            double base, novel;
+            if (!gp_published_b2n(&base, &novel, t->dataset[d], t->method[m])) continue;
+            if (!any) gp_str_add(out, "\nPublished with CLIP ViT-B/16, 16 shots (base, new, HM):\n");
+            if (!any && style == GP_TABLE_MARKDOWN) gp_str_add(out, "\n");
+            gp_str_addf(out, "%s%s %s: %.2f, %.2f, %.2f\n", style == GP_TABLE_MARKDOWN ? "* " : "  ", t->dataset[d],
+                        gp_method_title(t->method[m]), base, novel, gp_harmonic_mean(base, novel));
+            any = true;
+        }
 }
 
 void gp_report_table(gp_str *out, const gp_b2n *t, gp_table_style style)
@@ -136,6 +153,7 @@ void gp_report_table(gp_str *out, const gp_b2n *t, gp_table_style style)
             row(out, name, gp_method_title(t->method[m]), &r, m == clip ? NULL : &base, m != clip, width, style);
         }
     }
+    if (!t->embedded) published(out, t, style);
     if (t->n_failed > 0) gp_str_addf(out, "\n%zu run%s failed:\n", t->n_failed, t->n_failed == 1 ? "" : "s");
     for (size_t i = 0; i < t->n_failed; i++)
         gp_str_addf(out, "%s%s\n", style == GP_TABLE_MARKDOWN ? "* " : "  ", t->failure[i] ? t->failure[i] : "");

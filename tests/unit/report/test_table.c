@@ -107,8 +107,45 @@ static void json(void **state)
     gp_str_free(&b);
 }
 
+/* The columns average to the published averages, so no number is mistyped (METHODS 7). */
+static void published_numbers(void **state)
+{
+    (void)state;
+    static const char *const set[] = {"imagenet",      "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101",
+                                      "fgvc_aircraft", "sun397",     "dtd",         "eurosat",       "ucf101"};
+    static const struct {
+        const char *method;
+        double base, novel;
+    } average[] = {{"zeroshot", 69.34, 74.22}, {"slip", 69.77, 74.28},   {"coop", 82.69, 63.22}, {"cocoop", 80.47, 71.69},
+                   {"maple", 82.28, 75.14},    {"stylip", 83.22, 75.94}, {"gopro", 84.21, 77.32}};
+    for (size_t m = 0; m < GP_COUNT(average); m++) {
+        double base = 0, novel = 0, b, n;
+        for (size_t d = 0; d < GP_COUNT(set); d++) {
+            assert_true(gp_published_b2n(&b, &n, set[d], average[m].method));
+            base += b / 11;
+            novel += n / 11;
+        }
+        assert_true(base - average[m].base < 0.0061 && average[m].base - base < 0.0061);
+        assert_true(novel - average[m].novel < 0.0061 && average[m].novel - novel < 0.0061);
+    }
+    double b, n;
+    assert_false(gp_published_b2n(&b, &n, "nature", "gopro"));
+    assert_true(gp_published_b2n(&b, &n, "caltech-101", "gopro"));
+    assert_false(gp_published_b2n(&b, &n, "dt", "gopro"));
+    assert_false(gp_published_b2n(&b, &n, "dtd2", "gopro"));
+    gp_b2n_cell cell[4];
+    static char *field[] = {"dtd", "mine"};
+    gp_b2n t = sample(cell);
+    t.dataset = field;
+    gp_str out = {0};
+    gp_report_table(&out, &t, GP_TABLE_TEXT);
+    assert_non_null(strstr(out.s, "Published with CLIP ViT-B/16, 16 shots (base, new, HM):\n  dtd CLIP: 53.24, 59.90, 56.37\n"));
+    gp_str_free(&out);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(text_table), cmocka_unit_test(csv), cmocka_unit_test(json)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(text_table), cmocka_unit_test(csv), cmocka_unit_test(json),
+                                       cmocka_unit_test(published_numbers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
