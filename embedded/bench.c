@@ -208,6 +208,7 @@ void ge_dataset_split(ge_dataset *s)
     drop_repetitions(s);
     qsort(s->item, s->n, sizeof *s->item, by_unit);
     bool *keep = ge_alloc(s->n_classes, 1);
+    size_t small = 0;
     for (size_t i = 0, e; i < s->n; i = e) {
         for (e = i + 1; e < s->n && s->item[e].label == s->item[i].label;) e++;
         deal(s->item + i, e - i);
@@ -216,10 +217,9 @@ void ge_dataset_split(ge_dataset *s)
         bool domain = strncmp(s->name, "style-", 6) == 0; /* its classes are chosen already */
         keep[s->item[i].label] =
             domain || (e - i >= smallest_class(s->name) && have[0] >= MIN_TRAIN && have[1] >= MIN_VAL && have[2] >= MIN_TEST);
-        if (!keep[s->item[i].label])
-            fprintf(stderr, "%s: %s is too small: %zu drawings, %zu/%zu/%zu\n", s->name, s->class_name[s->item[i].label], e - i, have[0],
-                    have[1], have[2]);
+        small += !keep[s->item[i].label];
     }
+    if (small) fprintf(stderr, "%s: %zu classes left out, too few drawings\n", s->name, small);
     relabel(s, keep);
     free(keep);
 }

@@ -5,12 +5,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "bench.h"
-#include "pretrain.h"
+#include "check.h"
 
 static void usage(FILE *f)
 {
-    fputs("usage: gopro-embedded make [--tables DIR] [--cache DIR] [--unicode DIR] [--clipart DIR] [--pretrain] [--sheets] DEST\n", f);
+    fputs("usage: gopro-embedded make [--tables DIR] [--cache DIR] [--unicode DIR] [--clipart DIR] [--pretrain] [--sheets] DEST\n"
+          "       gopro-embedded check [--tables DIR] DEST\n",
+          f);
 }
 
 typedef struct options {
@@ -47,6 +48,7 @@ static int make(const options *o)
     ge_bench_styles(&b, o->tables);
     stage("writing the benchmark");
     ge_bench_write(&b, o->dest);
+    ge_licenses_write(&sets, o->cache, o->tables, o->dest, o->pretrain);
     if (o->sheets) ge_bench_sheets(&b, o->dest);
     if (o->pretrain) {
         ge_drawings used = {0};
@@ -102,10 +104,11 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    if (argc - optind != 2 || strcmp(argv[optind], "make") != 0) {
+    bool making = argc - optind == 2 && strcmp(argv[optind], "make") == 0;
+    if (!making && !(argc - optind == 2 && strcmp(argv[optind], "check") == 0)) {
         usage(stderr);
         return 2;
     }
     o.dest = argv[optind + 1];
-    return make(&o);
+    return making ? make(&o) : ge_check(o.dest, o.tables) != 0;
 }

@@ -21,6 +21,7 @@ static void add_class(ge_rules *r, const char *dataset, const char *name, char *
     for (char *p = ge_dup(name); p; p = ge_cut(&synonyms, '|')) {
         if (!*p) continue;
         char *w = ge_words(p);
+        if (*p == '~') ge_map_put(&r->emoji_only, w, 1);
         c->phrase = ge_grow(c->phrase, c->n_phrases + 1, sizeof *c->phrase);
         c->phrase[c->n_phrases++] = w;
         ge_map_put(&r->phrase, w, r->n_classes);
@@ -157,6 +158,7 @@ size_t ge_classify(const ge_rules *r, const char *words, unsigned flags)
         if (*p == ' ') p++;
         size_t c = ge_map_get(&r->phrase, p);
         if (c == GE_NONE) continue;
+        if (!(flags & GE_LONG_NAMES) && ge_map_get(&r->emoji_only, p) != GE_NONE) return GE_NONE;
         if (c == GE_NULL_PHRASE) return GE_NONE;
         if (p == words) return c;
         if ((flags & GE_EXACT) || negated(words)) return GE_NONE;

@@ -16,6 +16,7 @@ typedef struct ge_rules {
     size_t n_classes;
     ge_map phrase;     /* phrase -> class index; GE_NULL_PHRASE for a phrase that means no class */
     ge_map word;       /* every single word that names a class -> class index */
+    ge_map emoji_only; /* phrases that mean something else in icon sets ("ram" is memory there) */
     ge_map soft, hard; /* interface words */
 } ge_rules;
 #define GE_NULL_PHRASE ((size_t)-2)
