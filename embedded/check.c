@@ -142,26 +142,32 @@ static void read_pairs(check *c, const char *file)
     free(path);
 }
 
-static void check_concepts(check *c)
+/* A drawing for validation is by an artist of whom pairs.tsv has nothing, and shows a concept that pairs.tsv has. */
+static void check_held_out(check *c)
 {
-    ge_map seen = {0};
+    ge_map artists = {0}, concepts = {0};
     const char *const file[2] = {"pairs.tsv", "pairs_val.tsv"};
     for (size_t v = 0; v < 2; v++) {
         char *path = ge_fmt("%s/pretrain/%s", c->dest, file[v]), *text = ge_read(path, NULL), *at = text;
         for (char *line; text && (line = ge_cut(&at, '\n'));) {
-            ge_cut(&line, '\t');
-            char *concept = line ? ge_cut(&line, '\t') : NULL;
-            if (!concept) continue;
-            if (v && ge_map_get(&seen, concept) == 0) {
-                fprintf(stderr, "the held-out concept %s is in pairs.tsv\n", concept);
+            char *png = ge_cut(&line, '\t'), *concept = line ? ge_cut(&line, '\t') : NULL;
+            ge_cut(&png, '/');
+            const char *set = png ? ge_cut(&png, '/') : NULL;
+            if (!concept || !set) continue;
+            if (!v) {
+                ge_map_put(&artists, set, 1);
+                ge_map_put(&concepts, concept, 1);
+            } else if (ge_map_get(&artists, set) != GE_NONE || ge_map_get(&concepts, concept) == GE_NONE) {
+                fprintf(stderr, "held out: %s of %s, but %s\n", concept, set,
+                        ge_map_get(&concepts, concept) == GE_NONE ? "the concept is not in pairs.tsv" : "the artist is in pairs.tsv");
                 c->mistakes++;
             }
-            ge_map_put(&seen, concept, v);
         }
         free(text);
         free(path);
     }
-    ge_map_free(&seen);
+    ge_map_free(&artists);
+    ge_map_free(&concepts);
 }
 
 size_t ge_check(const char *dest, const char *tables)
@@ -183,7 +189,7 @@ size_t ge_check(const char *dest, const char *tables)
     check_parts(&c);
     read_pairs(&c, "pairs.tsv");
     read_pairs(&c, "pairs_val.tsv");
-    check_concepts(&c);
+    check_held_out(&c);
     c.mistakes += load_thumbs(&c.pre);
     float near = ge_largest_cosine(&c.pre, &c.bench);
     /* what was measured before the PNG files were written may differ in the last digit */

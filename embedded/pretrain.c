@@ -53,7 +53,7 @@ void ge_pretrain_write(ge_drawings *ds, const char *dest)
     char *path[2] = {ge_fmt("%s/pretrain/pairs.tsv", dest), ge_fmt("%s/pretrain/pairs_val.tsv", dest)};
     FILE *f[2] = {ge_create(path[0]), ge_create(path[1])};
     size_t n[2] = {0}, concepts[2] = {0};
-    ge_map seen = {0}, known = {0};
+    ge_map seen[2] = {{0}}, known = {0};
     for (size_t i = 0; i < ds->n; i++)
         if (ds->d[i].keep && !held_out(ds->d[i].set)) ge_map_put(&known, ds->d[i].concept, 1);
     for (size_t i = 0; i < ds->n; i++) {
@@ -65,8 +65,8 @@ void ge_pretrain_write(ge_drawings *ds, const char *dest)
             if (*p == ' ') *p = '-';
         fprintf(f[v], "%s\t%s\t%s\t%s\t%s\n", name, key, d->name, d->keywords, d->style);
         n[v]++;
-        if (ge_map_get(&seen, key) == GE_NONE) concepts[v]++;
-        ge_map_put(&seen, key, 1);
+        if (ge_map_get(&seen[v], key) == GE_NONE) concepts[v]++;
+        ge_map_put(&seen[v], key, 1);
         free(key);
         free(name);
     }
@@ -74,7 +74,7 @@ void ge_pretrain_write(ge_drawings *ds, const char *dest)
         ge_close(f[v], path[v]);
         free(path[v]);
     }
-    ge_map_free(&seen);
+    for (size_t v = 0; v < 2; v++) ge_map_free(&seen[v]);
     ge_map_free(&known);
-    printf("pretraining: %zu drawings of %zu concepts, held out %zu of %zu\n", n[0], concepts[0], n[1], concepts[1]);
+    printf("pretraining: %zu drawings of %zu concepts, held out %zu drawings of %zu of them\n", n[0], concepts[0], n[1], concepts[1]);
 }

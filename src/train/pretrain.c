@@ -183,7 +183,8 @@ static gopro_status val_features(pretrain *p, const uint32_t *which, size_t n, b
 }
 
 typedef struct val_report {
-    double loss, accuracy; /* of matching a drawing among CALIBRATION_CLASSES names */
+    double loss,
+        accuracy; /* of matching a drawing among CALIBRATION_CLASSES names, at the fitted scale: the model gets that scale in the end */
     double fitted_scale;
 } val_report;
 
@@ -201,7 +202,7 @@ static gopro_status validate(pretrain *p, bool plain, val_report *rep, gopro_err
         for (size_t g = 0; g < CALIBRATION_GROUPS; g++)
             gp_gemm_ref(false, true, K, K, E, 1.0f, fi + g * K * E, E, ft + g * K * E, E, 0.0f, cosine + g * K * K, K);
         rep->fitted_scale = gp_clip_fit_scale(cosine, n, K);
-        rep->loss = gp_clip_group_loss(cosine, n, K, exp((double)*p->s.w->logit_scale), &rep->accuracy);
+        rep->loss = gp_clip_group_loss(cosine, n, K, rep->fitted_scale, &rep->accuracy);
     }
     free(which);
     free(fi);
