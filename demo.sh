@@ -16,7 +16,7 @@ cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release -DGOPRO_TESTS=OFF -
 cmake --build build/demo >/dev/null
 
 say "preparing the embedded datasets"
-embedded/prepare.sh --program build/demo/embedded/gopro-embedded embedded-data
+GOPRO_BUILD=$PWD/build/demo embedded/prepare.sh embedded-data
 
 say "learning prompts: GOPro against zero-shot CLIP"
 data=$(sed "s|^|embedded-data/|" embedded/demo_datasets.txt | paste -sd,)

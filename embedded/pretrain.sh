@@ -9,6 +9,6 @@ out=${1:-build/small-clip}
 scripts/install_deps.sh build embedded pretrain
 cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release -DGOPRO_TESTS=OFF -DGOPRO_EMBEDDED=ON >/dev/null
 cmake --build build/demo >/dev/null
-embedded/prepare.sh --program build/demo/embedded/gopro-embedded --pretrain embedded-data
+GOPRO_BUILD=$PWD/build/demo embedded/prepare.sh --pretrain embedded-data
 build/demo/gopro pretrain --config embedded/pretrain.yaml --pairs embedded-data/pretrain/pairs.tsv --val embedded-data/pretrain/pairs_val.tsv \
   --out "$out"

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing.  usage: scripts/install_deps.sh [--list] [build] [check] [embedded]; default: build check.
+# Installs the Debian packages that are missing.  usage: scripts/install_deps.sh [--list] [build] [check] [embedded] [pretrain]; default: build check.
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 
 build="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libjansson-dev libyaml-dev libutf8proc-dev libturbojpeg0-dev libspng-dev
   libwebp-dev libdnnl-dev"
 check="libcmocka-dev binutils clang clang-format git"
-embedded="librsvg2-dev libcairo2-dev libfreetype-dev npm openclipart-svg unicode-cldr-core unicode-data
+embedded="librsvg2-dev libcairo2-dev libfreetype-dev npm unicode-cldr-core unicode-data
   $(cut -f 1 "$(dirname "$0")/../embedded/tables/fonts.tsv" 2>/dev/null | grep '^fonts-' | sort -u || true)"
+
+pretrain="openclipart-svg"
 
 list=0
 if [ "${1:-}" = --list ]; then
@@ -18,9 +20,9 @@ fi
 missing=()
 for group in "$@"; do
   case $group in
-    build | check | embedded) packages=${!group} ;;
+    build | check | embedded | pretrain) packages=${!group} ;;
     *)
-      echo "install_deps.sh: there is no group '$group', expected build, check or embedded" >&2
+      echo "install_deps.sh: there is no group '$group', expected build, check, embedded or pretrain" >&2
       exit 2
       ;;
   esac
