@@ -69,7 +69,10 @@ while IFS=$'\t' read -r use name version _; do
   file=iconify-json-$name-$version.tgz
   if [ ! -f "$cache/$file" ]; then
     echo "fetching @iconify-json/$name@$version"
-    (cd "$cache" && npm pack --silent "@iconify-json/$name@$version" >/dev/null)
+    (cd "$cache" && npm pack --loglevel=error "@iconify-json/$name@$version" >/dev/null) || {
+      echo "prepare.sh: npm could not fetch @iconify-json/$name@$version; is its registry reachable from here?" >&2
+      exit 1
+    }
   fi
   grep -F "  $file" "$tables/packages.sha256" >"$sets/sum" || { echo "prepare.sh: $file is not in packages.sha256" >&2 && exit 1; }
   (cd "$cache" && sha256sum --check --quiet --strict "$sets/sum") || {
