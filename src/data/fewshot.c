@@ -117,7 +117,7 @@ gopro_status gp_draw_make(gp_draw *dr, const gp_dataset *d, size_t shots, uint64
     const uint32_t k = (uint32_t)shots;
     gopro_status st = draw_list(&dr->train, &dr->n_train, &d->train, d, k, "training", &m, log, err);
     /* The same generator goes on, so the validation draw depends on the training lists. */
-    if (st == GOPRO_OK) st = draw_list(&dr->val, &dr->n_val, &d->val, d, k < VAL_SHOTS ? k : VAL_SHOTS, "validation", &m, log, err);
+    if (st == GOPRO_OK) st = draw_list(&dr->val, &dr->n_val, &d->val, d, k < VAL_SHOTS ? k : VAL_SHOTS, "validation", &m, NULL, err);
     if (st == GOPRO_OK)
         hash_indices(dr->hash, dr->train, dr->n_train);
     else
