@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The main job on the embedded data: learns GOPro prompts on the small CLIP from 16 images per class and compares them with zero-shot CLIP on base
-# and on new classes, over five datasets and three seeds.  usage: demo.sh [RESULT_FOLDER]  (default runs/demo; a finished part is not repeated)
+# and on new classes, over seven datasets and three seeds.  usage: demo.sh [RESULT_FOLDER]  (default runs/demo; a finished part is not repeated)
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 cd "$(dirname "$0")"
