@@ -38,6 +38,15 @@ static void run_close(run *x)
     gp_options_free(&x->opt);
 }
 
+/* A shortage of shots is told by the run that trains on them, not again by one that is done or learns nothing. */
+static const gp_log *shots_log(const run *x, const gp_log *log)
+{
+    char *done = x->q->out ? gp_path_join(x->q->out, "DONE") : NULL;
+    bool quiet = (done && gp_path_exists(done)) || gp_opt_is(x->opt, "method", "zeroshot");
+    free(done);
+    return quiet ? NULL : log;
+}
+
 static gopro_status run_open(run *x, gopro_error *err)
 {
     const gp_run_request *q = x->q;
@@ -49,7 +58,8 @@ static gopro_status run_open(run *x, gopro_error *err)
     gp_data_rules rules = {.skip_bad_images = gp_opt_bool(x->opt, "data.skip_bad"),
                            .split_seed = (uint64_t)gp_opt_int(x->opt, "data.split_seed")};
     GP_TRY(gp_dataset_open(&x->data, q->data, &rules, log, err));
-    GP_TRY(gp_draw_make(&x->draw, x->data, (size_t)gp_opt_int(x->opt, "shots"), (uint64_t)gp_opt_int(x->opt, "seed"), log, err));
+    GP_TRY(
+        gp_draw_make(&x->draw, x->data, (size_t)gp_opt_int(x->opt, "shots"), (uint64_t)gp_opt_int(x->opt, "seed"), shots_log(x, log), err));
     GP_TRY(gp_labelset_make(&x->labels, x->data, &x->draw, q->subset, err));
     if (q->subset == GP_BASE) GP_TRY(gp_labelset_make(&x->novel, x->data, &x->draw, GP_NEW, err));
     return gp_learner_create(&x->l, q->bb, x->opt, err);

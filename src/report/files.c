@@ -120,5 +120,5 @@ gopro_status gp_report_write(const char *folder, const gp_b2n *t, gopro_error *e
         gp_str_free(&b);
         return st;
     }
-    return put(folder, "report.json", &b, err);
+    return put(folder, "result.json", &b, err);
 }

@@ -13,7 +13,7 @@ void gp_report_table(gp_str *out, const gp_b2n *t, gp_table_style style);
 void gp_report_csv(gp_str *out, const gp_b2n *t);                            /* one line per dataset, method and seed, and the averages */
 gopro_status gp_report_json(gp_str *out, const gp_b2n *t, gopro_error *err); /* full precision, schema 1 */
 
-/* report.txt, report.md, report.csv, report.json in a folder. */
+/* report.txt, report.md, report.csv, result.json in a folder. */
 gopro_status gp_report_write(const char *folder, const gp_b2n *t, gopro_error *err);
 
 /* false: the dataset (by folder name, such as oxford_pets) or the method is none of the published ones */

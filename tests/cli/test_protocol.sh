@@ -9,12 +9,12 @@ expect 0 'average +CLIP' "$gopro" protocol b2n --model m --data one,two --seeds 
 check "no estimate before the runs" grep -Eq '6 runs to do; training will take about .*MiB' err.txt
 check "the caption does not name the backbone" grep -q 'Backbone: m, weights [0-9a-f]\{12\}' out.txt
 check "photographs are called drawings" sh -c '! grep -q "embedded drawings" out.txt'
-for f in report.txt report.md report.csv report.json; do check "p/$f is missing" test -s "p/$f"; done
+for f in report.txt report.md report.csv result.json; do check "p/$f is missing" test -s "p/$f"; done
 same out.txt p/report.txt
 # The numbers of the report are those of the runs; HM of the averages.
-check "report.json and the runs disagree" python3 - <<'PY'
+check "result.json and the runs disagree" python3 - <<'PY'
 import json
-r = json.load(open("p/report.json"))
+r = json.load(open("p/result.json"))
 hm = lambda b, n: 2 * b * n / (b + n) if b + n else 0
 avg = {}
 for m in ("zeroshot", "gopro"):
