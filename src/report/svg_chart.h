@@ -10,7 +10,7 @@ typedef struct gp_series {
     const char *name;       /* in the legend; any UTF-8 text; NULL: not in the legend */
     const double *x, *y;    /* [n]; a point that is not finite is left out and breaks the line */
     const double *sd;       /* [n] half-width of the deviation about y; not finite or 0: none; may be NULL */
-    const double *bar_base; /* [n] with gp_panel.bars: a second height, drawn as an outline behind the bar; may be NULL */
+    const double *bar_base; /* [n] with bars: a height of its own, drawn as a stroke across the bar; may be NULL */
     size_t n;
 } gp_series;
 
