@@ -1,14 +1,16 @@
-/* cmd_figures.c - gopro tsne, explain: what runs have learnt, to look at; thin calls of internal layers.
+/* cmd_figures.c - gopro tsne, curves, explain: what runs have learnt, to look at; thin calls of internal layers.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/api.h"
+#include "base/file.h"
 #include "base/str.h"
 #include "cli.h"
 #include "eval/explain.h"
 #include "report/atlas_report.h"
+#include "report/curves.h"
 #include "train/prompt_file.h"
 
 static bool number(const char *text, double least, double most, double *v)
@@ -101,6 +103,27 @@ int cmd_tsne(cli *c)
     free(s);
     free(run_data);
     return status;
+}
+
+/* ---- curves ---- */
+
+#define MAX_CURVES 48 /* colours and markers of more repeat */
+
+int cmd_curves(cli *c)
+{
+    gopro_error err = {0};
+    const char *out = cli_flag_value(c, "out");
+    if (c->n_arg == 0) return cli_usage(c, "the run folders are missing");
+    if (c->n_arg > MAX_CURVES) return cli_usage(c, "%zu runs are too many for one figure; take at most %d", c->n_arg, MAX_CURVES);
+    if (!out && c->n_arg > 1) return cli_usage(c, "--out is needed for several runs");
+    char *path = out ? gp_strdup(out) : gp_path_join(c->arg[0], "curves.svg");
+    gp_str svg = {0};
+    gopro_status st = path ? gp_curves_svg(&svg, c->arg, c->n_arg, &err) : gp_fail_nomem(&err, 0, "a path");
+    if (st == GOPRO_OK) st = gp_write_file(path, svg.s, svg.len, &err);
+    if (st == GOPRO_OK && !c->quiet) fprintf(stderr, "%s\n", path);
+    gp_str_free(&svg);
+    free(path);
+    return st == GOPRO_OK ? 0 : cli_fail(c, st, &err);
 }
 
 /* ---- explain ---- */

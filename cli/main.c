@@ -13,13 +13,17 @@
     { \
         "cache", "FOLDER", "keeps image features between calls" \
     }
+#define RELIABILITY_FLAG \
+    { \
+        "reliability", "FILE", "draws accuracy against confidence (SVG)" \
+    }
 #define END \
     { \
         NULL, NULL, NULL \
     }
 
 static const cli_flag zeroshot_flags[] = {
-    MODEL_FLAG, {"data", "FOLDER", "dataset"}, {"subset", "all|base|new", "classes [all]"}, CACHE_FLAG, END};
+    MODEL_FLAG, {"data", "FOLDER", "dataset"}, {"subset", "all|base|new", "classes [all]"}, RELIABILITY_FLAG, CACHE_FLAG, END};
 static const cli_flag train_flags[] = {MODEL_FLAG,
                                        {"data", "FOLDER", "dataset: a folder per class, train/test above them, or split.json"},
                                        {"out", "FOLDER", "run folder; an interrupted run goes on from there"},
@@ -30,6 +34,7 @@ static const cli_flag eval_flags[] = {{"model", "FOLDER", "weights and tokenizer
                                       {"data", "FOLDER", "dataset [the run's]"},
                                       {"subset", "all|base|new", "classes [all]"},
                                       {"per-class", NULL, "accuracy of every class"},
+                                      RELIABILITY_FLAG,
                                       CACHE_FLAG,
                                       END};
 static const cli_flag protocol_flags[] = {MODEL_FLAG,
@@ -60,6 +65,7 @@ static const cli_flag explain_flags[] = {{"top", "N", "words shown for each toke
                                          {"class", "NAME", "class-specific contexts: only this class"},
                                          {"model", "FOLDER", "weights and tokenizer [the run's]"},
                                          END};
+static const cli_flag curves_flags[] = {{"out", "FILE", "the figure (SVG) [curves.svg in the run, if it is one]"}, END};
 static const cli_flag step_flags[] = {{"weights", "FILE", "weights, or their folder"},
                                       {"case", "FILE", "the step's inputs and options"},
                                       {"out", "FILE", "what came out"},
@@ -83,6 +89,7 @@ const cli_command cli_commands[] = {
     {"predict", "RUN IMAGE...", "classify images with a run's prompts", true, cmd_predict, predict_flags},
     {"tsne", "RUN... --out FOLDER", "draw the test images as several runs embed them (t-SNE), with silhouette scores", true, cmd_tsne,
      tsne_flags},
+    {"curves", "RUN...", "draw loss and training accuracy of one or several runs over the epochs", false, cmd_curves, curves_flags},
     {"explain", "RUN", "the words nearest to a run's learnt context", false, cmd_explain, explain_flags},
     {"data", "check|draw FOLDER", "look at a dataset, or at its few-shot draw", true, cmd_data, data_flags},
     {"tokenize", "--vocab PATH", "JSON lines {\"text\":...} from standard input to token ids", false, cmd_tokenize, tokenize_flags},

@@ -58,6 +58,33 @@ check "a refused figure left a folder" test ! -e x
 mkdir part && cp one/run.json part
 expect 4 'not a finished run' "$gopro" tsne part --out x
 
+# ---- curves, reliability ----
+expect 0 'one/curves.svg' "$gopro" curves one
+expect 0 '' "$gopro" curves one two --out both.svg --quiet
+expect 0 '"accuracy"' "$gopro" eval one --subset base --reliability rel.svg --json
+expect 0 'all +accuracy' "$gopro" zeroshot --model m --data d --reliability rel0.svg
+check "a figure is wrong" python3 - <<'PY'
+import xml.etree.ElementTree as ET
+ns = "{http://www.w3.org/2000/svg}"
+def read(path):
+    svg = ET.parse(path).getroot()
+    return [t.text for t in svg.iter(ns + "text")], [p.get("d") for p in svg.iter(ns + "path") if p.get("stroke-linejoin")], svg
+text, lines, _ = read("one/curves.svg")
+assert {"loss", "ce", "con", "training loss", "training accuracy, %", "epoch"} <= set(text), text
+assert all(d.count("L") == 2 for d in lines), lines  # three epochs
+text, lines, _ = read("both.svg")
+assert {"one", "two"} <= set(text) and "ce" not in text and len(lines) == 4, (text, lines)
+text, _, svg = read("rel.svg")
+assert any(t.startswith("36 images") for t in text), text
+shares = sum(float(r.get("height")) for r in list(svg.iter(ns + "rect")) if r.get("fill-opacity"))
+assert shares > 0
+PY
+expect 2 'out is needed' "$gopro" curves one two
+expect 3 'no metrics.jsonl' "$gopro" curves d
+mkdir bad && printf '{"epoch":1,"loss":2}\n{"epoch":2,\n' >bad/metrics.jsonl
+expect 3 'bad/metrics.jsonl:2' "$gopro" curves bad
+check "a refused figure was left" test ! -e bad/curves.svg
+
 # ---- explain ----
 expect 0 "token 4: length" "$gopro" explain one
 expect 0 '"most_similar"' "$gopro" explain one --json --top 7

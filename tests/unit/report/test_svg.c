@@ -98,7 +98,7 @@ static void gaps(void **state)
 {
     (void)state;
     gp_str b = {0};
-    double x[5] = {1, 2, 4, 8, 16}, y[5] = {10, 20, NAN, 30, 40}, sd[5] = {1, 1, 1, NAN, 0};
+    double x[5] = {1, 2, 4, 8, 16}, y[5] = {10, 20, (double)NAN, 30, 40}, sd[5] = {1, 1, 1, (double)NAN, 0};
     gp_series s = {.name = "s", .x = x, .y = y, .sd = sd, .n = 5};
     gp_panel p = {.series = &s, .n_series = 1, .log2_x = true, .ticks_at_x = true};
     gp_figure f = {.panel = &p, .n_panels = 1};
