@@ -120,6 +120,7 @@ gopro_status gp_curves_svg(gp_str *out, const char *const *run, size_t n, gopro_
             accuracy[r] = (gp_series){.name = n > 1 ? run[r] : NULL, .x = c[r].epoch, .y = c[r].accuracy, .n = c[r].n};
         gp_panel p[2] = {{.title = "training loss", .x_label = "epoch", .series = loss, .n_series = loss_series(loss, c, run, n)},
                          {.title = "training accuracy, %", .x_label = "epoch", .series = accuracy, .n_series = n}};
+        p[0].whole_x = p[1].whole_x = true;
         gp_figure f = {.title = n == 1 ? run[0] : "Training", .panel = p, .n_panels = 2, .panel_width = 380.0, .panel_height = 260.0};
         gp_figure_svg(out, &f);
         if (out->failed) st = gp_fail_nomem(err, out->len, "training curves");

@@ -68,10 +68,10 @@ static double nice_step(double span, double most)
     return 10.0 * power;
 }
 
-/* Ticks over r, which with `grow` is extended to whole ticks. */
-static size_t nice_ticks(double tick[MAX_TICKS], range *r, double most, bool grow)
+/* Ticks at least `least` apart over r, which with `grow` is extended to whole ticks. */
+static size_t nice_ticks(double tick[MAX_TICKS], range *r, double most, bool grow, double least)
 {
-    double step = nice_step(r->hi - r->lo, most);
+    double step = fmax(least, nice_step(r->hi - r->lo, most));
     double first = grow ? floor(r->lo / step + 1e-9) : ceil(r->lo / step - 1e-9);
     double last = grow ? ceil(r->hi / step - 1e-9) : floor(r->hi / step + 1e-9);
     size_t n = 0;
@@ -138,11 +138,11 @@ static void axes(frame *f)
         square(f);
         return;
     }
-    f->n_y = nice_ticks(f->tick_y, &f->y, fmax(2.0, f->h / 48.0), !p->fixed_y);
+    f->n_y = nice_ticks(f->tick_y, &f->y, fmax(2.0, f->h / 48.0), !p->fixed_y, 0.0);
     if (p->ticks_at_x)
         f->n_x = ticks_at_values(f->tick_x, p);
     else
-        f->n_x = nice_ticks(f->tick_x, &f->x, fmax(2.0, f->w / 70.0), false);
+        f->n_x = nice_ticks(f->tick_x, &f->x, fmax(2.0, f->w / 70.0), false, p->whole_x ? 1.0 : 0.0);
     double room = p->fixed_x ? 0.0 : 0.04 * (f->x.hi - f->x.lo);
     f->x = (range){f->x.lo - room, f->x.hi + room};
 }

@@ -23,6 +23,7 @@ typedef struct gp_panel {
     gp_mark mark;
     bool band;             /* deviations as a band instead of bars */
     bool log2_x;           /* x > 0 at distances of its logarithm (tokens, shots) */
+    bool whole_x;          /* no ticks between whole numbers (epochs) */
     bool ticks_at_x;       /* a tick at every x that occurs instead of round numbers */
     bool no_axes;          /* coordinates without meaning (t-SNE): a frame only, one scale for both directions */
     bool diagonal;         /* the line y = x (reliability) */
