@@ -39,7 +39,8 @@ gopro_status gp_text_fwd(gp_model *m, const gp_text_plan *p, gp_real *out, const
 gopro_status gp_text_bwd(gp_model *m, gp_text_save *save, gp_real *dcontexts, const gp_real *dout, gopro_error *err);
 
 /* The same with deep prompts (METHODS 2.6, 3.5): level i of `deep` (n = M) replaces the context rows at the input of block i+2, for every
- * context and class alike; for contexts that all stand before the name.  ddeep [levels, M, t.width] += gradient, may be NULL. */
+ * context and class alike; for contexts that all stand before the name.  dcontexts and ddeep
+ * [levels, M, t.width] += gradient, each may be NULL. */
 gopro_status gp_text_deep_fwd(gp_model *m, const gp_text_plan *p, gp_real *out, const gp_real *contexts, size_t C, const gp_slot_rows *deep,
                               const gp_pair *pairs, size_t n, gp_arena *a, gp_text_save **save, gopro_error *err);
 gopro_status gp_text_deep_bwd(gp_model *m, gp_text_save *save, gp_real *dcontexts, gp_real *ddeep, const gp_real *dout, gopro_error *err);

@@ -80,7 +80,7 @@ static gopro_status run(gp_model *m, const gp_text_save *s, gp_real *dcontexts, 
     gp_text_head_bwd(&(gp_text_head_back){
         .m = m, .dx = dend, .dout = dout, .x = s->end, .mean = s->mean, .rstd = s->rstd, .where = s->where, .n = s->n});
     GP_TRY(gp_compute_check(m->c, err));
-    for (size_t i = L; i-- > 0;) {
+    for (size_t i = L; i-- > (dcontexts ? 0 : 1);) {
         bool last = i + 1 == L;
         /* At the first block only the contexts' rows matter: with all of them in the prefix, the suffixes end here. */
         size_t rows = i == 0 && p->in_prefix == p->M ? s->l.n_owner * p->P : s->l.rows;
@@ -88,6 +88,7 @@ static gopro_status run(gp_model *m, const gp_text_save *s, gp_real *dcontexts, 
         GP_TRY(gp_block_bwd(m->c, &m->tb[i], &s->l, &s->s[i], &g, &work, last, err));
         if (i > 0 && i <= s->deep.levels) gp_slots_take(m->c, &slots, ddeep ? ddeep + (i - 1) * slots.n * D : NULL, dx);
     }
+    if (!dcontexts) return GOPRO_OK;
     collect g = {.s = s, .dx = dx, .dcontexts = dcontexts};
     gp_parallel_for(m->c->pool, s->n_used * p->M, collect_row, &g);
     return GOPRO_OK;

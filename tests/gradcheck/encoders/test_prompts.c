@@ -112,6 +112,13 @@ static void check_text(size_t layers, size_t depth, size_t M, size_t words, size
     assert_int_equal(gp_text_deep_fwd(x.t.m, plan, got, x.contexts, C, &x.deep, pairs, n, arena, &save, &err), GOPRO_OK);
     close_to(got, x.feat, n * E, 1e-12, "text feature");
     assert_int_equal(gp_text_deep_bwd(x.t.m, save, dctx, ddeep, x.g, &err), GOPRO_OK);
+    const gp_real ctx0 = dctx[0], deep0 = n_deep ? ddeep[0] : 0; /* either gradient alone is the same, and added */
+    assert_int_equal(gp_text_deep_bwd(x.t.m, save, dctx, NULL, x.g, &err), GOPRO_OK);
+    assert_int_equal(gp_text_deep_bwd(x.t.m, save, NULL, ddeep, x.g, &err), GOPRO_OK);
+    close_to(dctx, &(gp_real){2 * ctx0}, 1, 1e-12, "twice the gradient of contexts");
+    if (n_deep) close_to(ddeep, &(gp_real){2 * deep0}, 1, 1e-12, "twice the gradient of deep prompts");
+    for (size_t i = 0; i < n_ctx; i++) dctx[i] /= 2;
+    for (size_t i = 0; i < n_deep; i++) ddeep[i] /= 2;
     check_gradient(text_loss, &x, x.contexts, dctx, n_ctx, "contexts");
     check_gradient(text_loss, &x, x.rows, ddeep, n_deep, "deep text prompts");
     gp_arena_free(&arena);
