@@ -7,6 +7,7 @@
 #include "prompts/prompts.h"
 
 extern const gp_method gp_method_zeroshot;
+extern const gp_method gp_method_maple;
 extern const gp_method gp_method_gopro;
 
 /* x /= max(||x||, 1e-12) */

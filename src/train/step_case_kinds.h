@@ -6,6 +6,7 @@
 #include "train/step_case_impl.h"
 
 extern const gp_case_kind gp_case_zeroshot;
+extern const gp_case_kind gp_case_maple;
 extern const gp_case_kind gp_case_gopro_paper;
 
 #endif
