@@ -101,7 +101,7 @@ static void compare(const char *expected, const char *found)
 
 static void test_golden(void **state)
 {
-    static const char *const name[] = {"zeroshot", "gopro", "gopro_no_moco", "gopro_con", "train"};
+    static const char *const name[] = {"zeroshot", "gopro", "gopro_no_moco", "gopro_con", "train", "maple", "maple_shallow", "maple_train"};
     fixture *f = *state;
     for (size_t i = 0; i < GP_COUNT(name); i++) {
         char path[512];
