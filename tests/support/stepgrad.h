@@ -1,16 +1,16 @@
-/* stepgrad.h - the gradients of a method's whole step against central differences, in double.
+/* stepgrad.h - the whole step of a method against central differences, in every parameter.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef GP_STEPGRAD_H
 #define GP_STEPGRAD_H
 
 #include "steptest.h"
 
-#define STEPGRAD_STEP 1e-6
-#define STEPGRAD_TOL  1e-6
-#define STEPGRAD_MAX  12 /* numbers of a tensor that are moved, spread over it */
+#define STEPGRAD_TOL 1e-6
+#define STEPGRAD_H   1e-5
+#define STEPGRAD_MAX 12 /* numbers of a tensor that are moved, spread over it */
 
 /* Largest error of any tensor relative to its largest gradient. */
-static inline double stepgrad_error(steptest *x, const char **where)
+static inline double stepgrad_worst(steptest *x, const char **where)
 {
     double worst = 0;
     steptest_run(x);
@@ -27,12 +27,12 @@ static inline double stepgrad_error(steptest *x, const char **where)
         for (size_t j = 0; j < n; j++) {
             gp_real *v = &w.v[j * info->count / n];
             const gp_real keep = *v;
-            *v = (gp_real)((double)keep + STEPGRAD_STEP);
+            *v = (gp_real)((double)keep + STEPGRAD_H);
             const double up = steptest_run(x);
-            *v = (gp_real)((double)keep - STEPGRAD_STEP);
+            *v = (gp_real)((double)keep - STEPGRAD_H);
             const double down = steptest_run(x);
             *v = keep;
-            off = fmax(off, fabs((up - down) / (2 * STEPGRAD_STEP) - grad[j]));
+            off = fmax(off, fabs((up - down) / (2 * STEPGRAD_H) - grad[j]));
         }
         /* the bias in front of a batch normalisation has no gradient: only noise is left to compare */
         const double error = top > 1e-9 ? off / top : off * 1e-3;
