@@ -54,12 +54,9 @@ gopro_status gp_testset_open(gp_testset *t, gp_learner *l, const gp_dataset *d, 
     gp_features_request q = {.model = b->model, .precision = b->precision, .root = d->root, .item = d->test.item, .n = d->test.n};
     q.stats = (l->method->wants & GP_WANT_STATS) != 0;
     q.skip_bad = skip_bad;
-    if (l->method->wants & GP_WANT_PIXELS) {
-        q.encode = own_tower;
-        q.user = l;
-    } else {
-        q.cache_dir = cache_dir;
-    }
+    q.cache_dir = cache_dir;
+    if (l->method->wants & GP_WANT_PIXELS) q.encode = own_tower;
+    q.user = l;
     return gp_features_get(&t->features, &q, w, err);
 }
 

@@ -210,7 +210,7 @@ gopro_status gp_features_get(gp_features **f, const gp_features_request *q, cons
     *f = NULL;
     gopro_status st;
     GP_CHECK(features_new(&x, q, err));
-    if (q->cache_dir) {
+    if (q->cache_dir && !q->encode) {
         GP_CHECK(list_key(key, q, err));
         path = gp_sprintf("%s/%.32s.safetensors", q->cache_dir, key);
         if (!path) {
