@@ -9,7 +9,6 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "base/str.h"
-#include "data/loader.h"
 #include "features/cache.h"
 #include "train/embed.h"
 #include "train/prompt_file.h"
@@ -89,7 +88,12 @@ static gopro_status load_model(work *x, const char *folder, gopro_error *err)
     return GOPRO_OK;
 }
 
-static gopro_status features(gp_features **f, const work *x, bool stats, gopro_error *err)
+static gopro_status own_tower(void *user, float *feat, const float *pixels, size_t n, gopro_error *err)
+{
+    return gp_learner_encode(user, feat, NULL, NULL, pixels, n, err);
+}
+
+static gopro_status features(gp_features **f, const work *x, gp_learner *l, bool stats, gopro_error *err)
 {
     const gp_atlas_request *q = x->q;
     gp_features_request r = {.model = x->bb->model, .precision = x->bb->precision, .root = x->data->root, .item = x->item, .n = x->m->n};
@@ -97,6 +101,8 @@ static gopro_status features(gp_features **f, const work *x, bool stats, gopro_e
     r.skip_bad = gp_opt_bool(q->opt, "data.skip_bad");
     r.cache_dir = q->cache;
     r.cache_bytes = (size_t)gp_opt_int(q->opt, "test.cache_mib") << 20;
+    if (l && (l->method->wants & GP_WANT_PIXELS)) r.encode = own_tower;
+    r.user = l;
     return gp_features_get(f, &r, x->w, err);
 }
 
@@ -110,11 +116,10 @@ static void drop_bad(work *x, const gp_features *f)
 }
 
 /* out [n, embed] of images first .. first+n-1 of the list; buf: of n rows */
-static gopro_status embed_batch(work *x, gp_learner *l, float *out, const gp_features *f, size_t first, size_t n, float *buf,
-                                gopro_error *err)
+static gopro_status embed_batch(gp_learner *l, float *out, const gp_features *f, size_t first, size_t n, float *buf, gopro_error *err)
 {
     size_t E = f->embed, per = f->layers * f->width;
-    float *feat = buf, *mu = f->mu ? feat + n * E : NULL, *sigma = mu ? mu + n * per : NULL, *pixels = NULL;
+    float *feat = buf, *mu = f->mu ? feat + n * E : NULL, *sigma = mu ? mu + n * per : NULL;
     for (size_t i = 0; i < n; i++) {
         memcpy(feat + i * E, f->feat[first + i], E * sizeof *feat);
         if (mu) memcpy(mu + i * per, f->mu[first + i], per * sizeof *mu);
@@ -124,17 +129,7 @@ static gopro_status embed_batch(work *x, gp_learner *l, float *out, const gp_fea
         gp_normalise_rows(out, feat, n, E);
         return GOPRO_OK;
     }
-    gopro_status st = GOPRO_OK;
-    if (l->method->embed && (l->method->wants & GP_WANT_PIXELS)) {
-        gp_view_config vc;
-        gp_backbone_views(&vc, x->bb, l->opt);
-        pixels = malloc(3 * n * vc.size * vc.size * sizeof *pixels);
-        if (!pixels) return gp_fail_nomem(err, 3 * n * vc.size * vc.size * sizeof *pixels, "a batch of images");
-        st = gp_test_pixels(pixels, x->data->root, x->item + first, n, &vc, x->bb->compute->pool, err);
-    }
-    if (st == GOPRO_OK) st = gp_learner_embed(l, out, feat, mu, sigma, pixels, n, err);
-    free(pixels);
-    return st;
+    return gp_learner_embed(l, out, feat, mu, sigma, n, err);
 }
 
 static gopro_status embed_all(work *x, gp_learner *l, float **out, size_t *embed, gopro_error *err)
@@ -143,11 +138,11 @@ static gopro_status embed_all(work *x, gp_learner *l, float **out, size_t *embed
     size_t batch = (size_t)gp_opt_int(x->q->opt, "test.batch");
     gp_features *f = NULL;
     float *buf = NULL;
-    gopro_status st = features(&f, x, stats, err);
+    gopro_status st = features(&f, x, l, stats, err);
     if (st == GOPRO_OK && f->n_bad > 0) {
         drop_bad(x, f);
         gp_features_free(&f);
-        st = features(&f, x, stats, err);
+        st = features(&f, x, l, stats, err);
     }
     if (st != GOPRO_OK) return st;
     *embed = f->embed;
@@ -155,7 +150,7 @@ static gopro_status embed_all(work *x, gp_learner *l, float **out, size_t *embed
     buf = malloc(batch * (f->embed + (stats ? 2 * f->layers * f->width : 0)) * sizeof *buf);
     if (!*out || !buf) st = gp_fail_nomem(err, (f->n + batch) * f->embed * sizeof *buf, "image embeddings");
     for (size_t i = 0; st == GOPRO_OK && i < f->n; i += batch)
-        st = embed_batch(x, l, *out + i * f->embed, f, i, gp_min_size(batch, f->n - i), buf, err);
+        st = embed_batch(l, *out + i * f->embed, f, i, gp_min_size(batch, f->n - i), buf, err);
     free(buf);
     gp_features_free(&f);
     return st;

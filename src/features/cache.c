@@ -160,7 +160,7 @@ static gopro_status look_up(job *j, gopro_error *err)
     j->miss = malloc((q->n + 1) * sizeof *j->miss);
     if (!j->first || !j->miss) return gp_fail_nomem(err, q->n * sizeof *j->miss, "image features");
     for (size_t i = 0; i < q->n; i++) j->first[i] = (uint32_t)i;
-    if (q->cache_dir) {
+    if (q->cache_dir && !q->encode) {
         j->id = malloc((q->n + 1) * sizeof *j->id);
         if (!j->id) return gp_fail_nomem(err, q->n * sizeof *j->id, "image features");
         GP_TRY(space_key(&j->space, q, err));
@@ -201,10 +201,18 @@ static gopro_status read_pixels(float *px, job *j, const uint32_t *at, size_t n,
     return GOPRO_OK;
 }
 
+/* Rows first .. first+n-1 of the block. */
+static gopro_status encode(block *b, const job *j, size_t first, const float *px, size_t n, gopro_error *err)
+{
+    size_t per = j->x->layers * j->x->width;
+    float *feat = b->feat + first * j->x->embed;
+    if (j->q->encode) return j->q->encode(j->q->user, feat, px, n, err);
+    return gp_vision_fwd(j->q->model, feat, b->mu ? b->mu + first * per : NULL, b->sigma ? b->sigma + first * per : NULL, px, n, err);
+}
+
 static gopro_status run_tower(block *b, job *j, const uint32_t *at, size_t n, gopro_error *err)
 {
-    const gp_features *x = j->x;
-    size_t per = x->layers * x->width, image = 3 * (size_t)j->view.size * j->view.size;
+    size_t image = 3 * (size_t)j->view.size * j->view.size;
     float *px = malloc(image * BATCH * sizeof *px);
     gopro_status st = px ? GOPRO_OK : gp_fail_nomem(err, image * BATCH * sizeof *px, "image features");
     for (size_t i = 0; st == GOPRO_OK && i < n; i += BATCH) {
@@ -214,9 +222,7 @@ static gopro_status run_tower(block *b, job *j, const uint32_t *at, size_t n, go
             break;
         }
         st = read_pixels(px, j, at + i, k, err);
-        if (st == GOPRO_OK)
-            st = gp_vision_fwd(j->q->model, b->feat + i * x->embed, b->mu ? b->mu + i * per : NULL, b->sigma ? b->sigma + i * per : NULL,
-                               px, k, err);
+        if (st == GOPRO_OK) st = encode(b, j, i, px, k, err);
         if (st != GOPRO_OK) break;
         j->n_done += k;
         gp_progress p = {.what = "features", .done = j->n_done, .total = j->n_miss};
@@ -308,7 +314,7 @@ static gopro_status compute_all(job *j, gopro_error *err)
     j->view = (gp_view_config){.size = (uint32_t)a->image, .scale_min = 1.0, .scale_max = 1.0};
     memcpy(j->view.mean, a->mean, sizeof j->view.mean);
     memcpy(j->view.std, a->std, sizeof j->view.std);
-    j->kept = q->cache_dir && q->cache_bytes >= 2 * row;
+    j->kept = j->id && q->cache_bytes >= 2 * row;
     if (j->kept) rows = gp_max_size(1, gp_min_size(PACK_ROWS, q->cache_bytes / PACK_SHARE / row));
     j->t0 = gp_seconds();
     for (size_t i = 0; i < j->n_miss; i += rows) GP_TRY(compute_block(j, j->miss + i, gp_min_size(rows, j->n_miss - i), err));

@@ -23,12 +23,12 @@ static gp_real *copy(gp_arena *a, const float *x, size_t n)
     return y;
 }
 
-gopro_status gp_learner_embed(gp_learner *l, gp_real *out, const float *feat, const float *mu, const float *sigma, const float *pixels,
-                              size_t B, gopro_error *err)
+gopro_status gp_learner_embed(gp_learner *l, gp_real *out, const float *feat, const float *mu, const float *sigma, size_t B,
+                              gopro_error *err)
 {
     const gp_clip_arch *a = gp_model_arch(l->bb->model);
-    size_t stat = a->v.layers * a->v.width, image = 3 * a->image * a->image;
-    if (!l->method->embed) {
+    size_t stat = a->v.layers * a->v.width;
+    if (!l->method->embed || (l->method->wants & GP_WANT_PIXELS)) {
         gp_normalise_rows(out, feat, B, a->embed);
         return GOPRO_OK;
     }
@@ -37,16 +37,15 @@ gopro_status gp_learner_embed(gp_learner *l, gp_real *out, const float *feat, co
     bool recording = gp_tape_set_recording(l->tape, false);
     gp_step s = {.setup = &l->setup, .p = l->p, .B = B, .logit_scale = l->logit_scale};
     gp_view *v = &s.view[0];
-    v->pixels = copy(mem, pixels, B * image);
-    v->feat = pixels ? NULL : gp_arena_alloc_raw(mem, B * a->embed, sizeof *v->feat);
-    v->raw = pixels ? NULL : copy(mem, feat, B * a->embed);
+    v->feat = gp_arena_alloc_raw(mem, B * a->embed, sizeof *v->feat);
+    v->raw = copy(mem, feat, B * a->embed);
     v->mu = copy(mem, mu, B * stat);
     v->sigma = copy(mem, sigma, B * stat);
     gopro_status st = GOPRO_OK;
     if (gp_arena_failed(mem)) {
         st = gp_fail_nomem(err, B * (a->embed + stat) * sizeof(gp_real), "a batch of features");
     } else {
-        if (v->feat) gp_normalise_rows(v->feat, feat, B, a->embed);
+        gp_normalise_rows(v->feat, feat, B, a->embed);
         l->method->embed(l->tape, &s, out);
         st = gp_tape_status(l->tape, err);
     }

@@ -118,6 +118,14 @@ expect 0 'a random start' "$gopro" explain random
 expect 0 'all +accuracy' "$gopro" train --model m --data d --out zs method=zeroshot --quiet
 expect 2 'CLIP learns no context' "$gopro" explain zs
 expect 2 'the same for all classes' "$gopro" explain one --class 'red circle'
+expect 0 'HM' "$gopro" train --model m --data d --out own --subset base method=maple $options
+expect 0 '"title": "MaPLe"' "$gopro" tsne own one --subset base --out figown --json --iterations 50
+expect 0 'accuracy' "$gopro" train --model m --data d --out csc --subset base method=coop coop.csc=1 $options
+expect 0 'class green circle' "$gopro" explain csc
+check "not four tokens for each of three classes" test "$(grep -c '^token' out.txt)" = 12
+expect 0 'class green circle' "$gopro" explain csc --class 'green circle'
+check "another class was explained" test "$(grep -c '^token' out.txt)" = 4
+expect 2 "class 'nothing'" "$gopro" explain csc --class nothing
 expect 2 "top '0'" "$gopro" explain one --top 0
 expect 4 'not a run folder' "$gopro" explain d
 expect 2 'run folder is missing' "$gopro" explain
