@@ -40,10 +40,11 @@ static gopro_status find_rows(gp_classes *c, const gp_learner *l, const char *co
             continue;
         }
         if (r == l->setup.K)
-            return gp_fail(err, GOPRO_E_INVALID,
-                           "class '%s' is none of the %zu trained on, and what is learnt class by class says nothing about others; a method "
-                           "with a shared context can classify new ones",
-                           class_name[k], l->setup.K);
+            return gp_fail(
+                err, GOPRO_E_INVALID,
+                "class '%s' is none of the %zu trained on, and what is learnt class by class says nothing about others; a method "
+                "with a shared context can classify new ones",
+                class_name[k], l->setup.K);
         c->row[k] = (uint32_t)r;
     }
     return GOPRO_OK;
