@@ -24,7 +24,7 @@
     }
 
 const gp_opt gp_opts[] = {
-    CHOICE_OPT("method", "gopro", "zeroshot|slip|coop|cocoop|maple|stylip|gopro", "what is trained and tested"),
+    CHOICE_OPT("method", "gopro", "zeroshot|slip|coop|cocoop|maple|stylip|gopro|linear_probe|tip_adapter", "what is trained and tested"),
     INT_OPT("seed", "1", 0, 9007199254740992.0, "names every random stream of a run"),
     INT_OPT("shots", "16", 1, 1e6, "training images per class; a class with fewer gives all it has"),
     INT_OPT("M", "4", 1, 64, "context tokens before the class name; equals the number of tokens of ctx_init if that is set"),
@@ -89,6 +89,12 @@ const gp_opt gp_opts[] = {
     INT_OPT("slip.mlp_dim", "4096", 1, 65536, "width of the self-supervised head, which is discarded after training"),
     REAL_OPT("slip.alpha", "0.1", 0, 100, "weight of the visual projector's learnt part"),
     REAL_OPT("slip.tau", "0.1", 1e-4, 100, "temperature of the self-supervised loss"),
+
+    CHOICE_OPT("probe.start", "zero", "zero|text", "linear probe: from nothing, or added to zero-shot logits"),
+
+    REAL_OPT("tip.alpha", "1", 0, 1e4, "Tip-Adapter: weight of the cache"),
+    REAL_OPT("tip.beta", "5.5", 0, 1e4, "Tip-Adapter: how sharply the affinity to a shot falls"),
+    BOOL_OPT("tip.finetune", "0", "Tip-Adapter-F: learn the cache's keys"),
 
     BOOL_OPT("data.skip_bad", "0", "leave out images that do not decode instead of stopping"),
     INT_OPT("data.split_seed", "1", 0, 9007199254740992.0, "seed of the split made where a dataset has none"),
