@@ -15,10 +15,11 @@ typedef struct gp_vision_embed {
 } gp_vision_embed;
 void gp_vision_embed_run(gp_vision_embed *v);
 
-/* METHODS 1.3 step 4: feat [B, embed] from the class rows x [B, width]; mean, rstd [B] may be NULL. */
+/* METHODS 1.3 step 4: feat [B, embed] or token [B, width] (before the projection) from the class rows x [B, width], the other one NULL;
+ * mean, rstd [B] may be NULL. */
 typedef struct gp_vision_head {
     gp_model *m;
-    gp_real *feat, *mean, *rstd;
+    gp_real *feat, *token, *mean, *rstd;
     const gp_real *x;
 } gp_vision_head;
 void gp_vision_head_run(gp_vision_head *v, size_t B);

@@ -37,6 +37,10 @@ void gp_frg(gp_tape *t, gp_params *p, const gp_frg_config *c, const gp_stats *vi
 gopro_status gp_meta_net_declare(gp_params *p, const char *name, size_t M, size_t L, size_t Dt, bool decoder_bias, gopro_error *err);
 gp_var gp_meta_net(gp_tape *t, gp_params *p, const char *name, const gp_var *f, size_t L);
 
+/* SimCLR head NAME (METHODS 3.2): Linear(E, H), BN, ReLU, Linear(H, H), BN, ReLU, Linear(H, 256); every call is a batch of its own. */
+gopro_status gp_ssl_head_declare(gp_params *p, const char *name, size_t E, size_t H, gopro_error *err);
+gp_var gp_ssl_head(gp_tape *t, gp_params *p, const char *name, gp_var x, bool training);
+
 /* Visual projector (METHODS 3.7 step 5) on normalised features v [n, E]: v + alpha (W v + b), or v + alpha BN(W v + b), or v. */
 typedef enum gp_projector_kind { GP_PV_RESIDUAL, GP_PV_LINEAR_BN, GP_PV_OFF } gp_projector_kind;
 gopro_status gp_projector_declare(gp_params *p, gp_projector_kind kind, size_t E, gopro_error *err);
