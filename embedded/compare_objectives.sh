@@ -97,7 +97,7 @@ def row(title, form, values):
 
 logs = [log(o) for o in both]
 print(f"| {steps} steps each | CLIP | SLIP |\n| --- | --- | --- |")
-row("seconds per step", ".2f", [int(open(os.path.join(out, o + ".seconds")).read()) / steps for o in both])
+row("seconds per step, with loading and validation", ".2f", [int(open(os.path.join(out, o + ".seconds")).read()) / steps for o in both])
 for key, title in (("loss", "CLIP's loss at the end"), ("acc", "its accuracy, %"), ("ssl_loss", "SimCLR's loss"), ("ssl_acc", "its accuracy, %")):
     row(title, ".2f", [x.get(key) for x in logs])
 for key, title in (("val", "artists kept out"), ("view", "the same in training views")):
