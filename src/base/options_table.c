@@ -128,6 +128,12 @@ const gp_opt gp_opts[] = {
     REAL_OPT("pretrain.label_smoothing", "0.1", 0, 0.9, "share of the contrastive target spread over the batch"),
     REAL_OPT("pretrain.crop_min", "0.2", 0.01, 1, "smallest area of a training crop, share of the image"),
     REAL_OPT("pretrain.line_weight", "0.3", 0, 1, "how often drawings in line style are shown, against 1 for the others"),
+    CHOICE_OPT("pretrain.objective", "clip", "clip|slip", "slip: CLIP's loss and SimCLR's on two further views of every image"),
+    REAL_OPT("pretrain.ssl_scale", "1", 0, 1e6, "slip: weight of SimCLR's loss"),
+    REAL_OPT("pretrain.ssl_tau", "0.1", 1e-4, 100, "slip: temperature of SimCLR's loss"),
+    INT_OPT("pretrain.ssl_mlp_dim", "512", 1, 65536,
+            "slip: hidden width of the head that the views pass; SLIP has 4096 on widths of 384 to 1024, the default suits small towers"),
+    REAL_OPT("pretrain.ssl_crop_min", "0.08", 0.01, 1, "slip: smallest area of a view's crop, share of the image"),
     INT_OPT("pretrain.val_every", "500", 1, 1e9, "steps between validations"),
 };
 const size_t gp_n_opts = GP_COUNT(gp_opts);
