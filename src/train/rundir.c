@@ -129,7 +129,7 @@ out:
     return st;
 }
 
-/* An unknown folder must be empty but for our lock. */
+/* An unknown folder must be empty but for our lock and the record of an attempt that got no further. */
 static gopro_status check_empty(const char *path, gopro_error *err)
 {
     char **names = NULL;
@@ -137,7 +137,7 @@ static gopro_status check_empty(const char *path, gopro_error *err)
     GP_TRY(gp_list_dir(&names, &n, path, err));
     gopro_status st = GOPRO_OK;
     for (size_t i = 0; i < n && st == GOPRO_OK; i++)
-        if (strcmp(names[i], ".lock") != 0 && !strstr(names[i], ".tmp."))
+        if (strcmp(names[i], ".lock") != 0 && strcmp(names[i], "failed.json") != 0 && !strstr(names[i], ".tmp."))
             st = gp_fail(err, GOPRO_E_INVALID, "'%s' is not empty and not a run folder (it holds '%s'); give another folder", path,
                          names[i]);
     gp_list_free(&names, n);

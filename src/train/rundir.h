@@ -7,6 +7,7 @@
  *   checkpoint.safetensors  while unfinished: what resuming needs
  *   prompt.safetensors      the learnt tensors; metadata says all that prediction needs but the backbone
  *   result.json             test results, full precision
+ *   cost.json               seconds, peak memory, learnable parameters: what depends on the machine
  *   DONE                    written last
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef GP_RUNDIR_H
