@@ -41,7 +41,8 @@ char *gopro_config_get(const gopro_config *config, const char *name)
 {
     for (size_t i = 0; i < gp_n_opts; i++)
         if (strcmp(gp_opts[i].name, name) == 0) return gp_option_text(config->o, i);
-    return NULL;
+    const char *text = gp_options_text(config->o, name); /* for.METHOD.OPTION */
+    return text ? gp_strdup(text) : NULL;
 }
 
 char *gopro_config_yaml(const gopro_config *config)

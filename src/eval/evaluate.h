@@ -8,9 +8,10 @@
 #include "features/cache.h"
 #include "train/learner.h"
 
-/* Scores images against the classes of one label set: zero-shot (class features fixed) or a learner (prompts per image). */
+/* Scores images against the classes of one label set; text features that do not depend on the image are computed once, at its creation. */
 typedef struct gp_classifier gp_classifier;
-/* templates of zero-shot: option template, else the dataset's; option ensemble adds the selected 7 or takes the 80 (METHODS 3.1). */
+/* templates of hand-written prompts: option template, else the dataset's; option ensemble adds the selected 7 or takes the 80
+ * (METHODS 3.1). */
 gopro_status gp_classifier_create(gp_classifier **c, gp_learner *l, const char *const *class_name, size_t K, const char *dataset_template,
                                   gopro_error *err);
 void gp_classifier_free(gp_classifier **c);

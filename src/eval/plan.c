@@ -207,11 +207,14 @@ static gopro_status entry_options(gp_options **o, const gp_plan *p, const gp_ent
         const char *eq = strchr(e->option[i], '=');
         if (!eq) st = gp_fail(err, GOPRO_E_INVALID, "'%s' is not name=value", e->option[i]);
         if (st != GOPRO_OK || !concerns(e->method, e->option[i])) continue;
-        char *name = gp_sprintf("%.*s", (int)(eq - e->option[i]), e->option[i]);
+        /* as a setting of this method alone, so that nothing in the common settings is more specific */
+        bool specific = strncmp(e->option[i], "for.", 4) == 0;
+        char *name = gp_sprintf("%s%s%s%.*s", specific ? "" : "for.", specific ? "" : e->method, specific ? "" : ".",
+                                (int)(eq - e->option[i]), e->option[i]);
         st = name ? gp_options_set(*o, name, eq + 1, e->title, err) : gp_fail_nomem(err, 0, "options");
         free(name);
     }
-    if (st == GOPRO_OK) st = gp_options_settle(*o, p->bb->tok, err);
+    if (st == GOPRO_OK) st = gp_options_settle(*o, p->bb->tok, p->protocol != GP_B2N, err);
     if (st != GOPRO_OK) gp_options_free(o);
     return st;
 }

@@ -42,7 +42,7 @@ static gopro_status take_classes(gp_predictor *p, const char *const *class_name,
 
 static gopro_status open_learner(gp_predictor *p, const gp_options *opt, const char *run, gp_prompt_info *info, gopro_error *err)
 {
-    if (!run) return gp_learner_create(&p->l, p->bb, opt, err);
+    if (!run) return gp_learner_create(&p->l, p->bb, opt, NULL, 0, err);
     char *path = gp_path_join(run, "prompt.safetensors");
     if (!path) return gp_fail_nomem(err, 0, "a path");
     gopro_status st = gp_prompt_read(&p->l, info, p->bb, path, err);

@@ -56,7 +56,7 @@ static gopro_status run_open(run *x, gopro_error *err)
     x->dir.lock = -1;
     x->opt = gp_options_clone(q->opt);
     if (!x->opt) return gp_fail_nomem(err, 0, "options");
-    GP_TRY(gp_options_settle(x->opt, q->bb->tok, err));
+    GP_TRY(gp_options_settle(x->opt, q->bb->tok, q->subset != GP_BASE, err));
     gp_data_rules rules = {.skip_bad_images = gp_opt_bool(x->opt, "data.skip_bad"),
                            .split_seed = (uint64_t)gp_opt_int(x->opt, "data.split_seed")};
     GP_TRY(gp_dataset_open(&x->data, q->data, &rules, log, err));
@@ -64,7 +64,7 @@ static gopro_status run_open(run *x, gopro_error *err)
         gp_draw_make(&x->draw, x->data, (size_t)gp_opt_int(x->opt, "shots"), (uint64_t)gp_opt_int(x->opt, "seed"), shots_log(x, log), err));
     GP_TRY(gp_labelset_make(&x->labels, x->data, &x->draw, q->subset, err));
     if (q->subset == GP_BASE) GP_TRY(gp_labelset_make(&x->novel, x->data, &x->draw, GP_NEW, err));
-    return gp_learner_create(&x->l, q->bb, x->opt, err);
+    return gp_learner_create(&x->l, q->bb, x->opt, x->labels.class_name, x->labels.K, err);
 }
 
 static gopro_status write_config(const run *x, gopro_error *err)
@@ -267,7 +267,7 @@ static bool kept(gp_run_result *r, const gp_test_request *q, const char *hash, c
 static gopro_status open_learner(run *x, const gp_test_request *q, gopro_error *err)
 {
     gp_prompt_info info = {0};
-    if (!q->run) return gp_learner_create(&x->l, q->bb, q->opt, err);
+    if (!q->run) return gp_learner_create(&x->l, q->bb, q->opt, NULL, 0, err);
     char *path = gp_path_join(q->run, "prompt.safetensors");
     gopro_status st = path ? gp_prompt_read(&x->l, &info, q->bb, path, err) : gp_fail_nomem(err, 0, "a path");
     gp_prompt_info_free(&info);

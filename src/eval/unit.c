@@ -141,9 +141,9 @@ gopro_status gp_unit_run(const gp_plan *p, const gp_unit *u, const gp_watch *w, 
 }
 
 /* A step on the classes that the unit trains on. */
-static gopro_status probe(gp_estimate *e, const gp_plan *p, const gp_unit *u, gp_learner *l, const gp_log *log, gopro_error *err)
+static gopro_status probe(gp_estimate *e, const gp_plan *p, const gp_unit *u, const gp_options *o, const gp_log *log, gopro_error *err)
 {
-    const gp_options *o = l->opt;
+    gp_learner *l = NULL;
     gp_dataset *data = NULL;
     gp_draw draw = {0};
     gp_labelset ls = {0};
@@ -154,10 +154,12 @@ static gopro_status probe(gp_estimate *e, const gp_plan *p, const gp_unit *u, gp
     GP_CHECK(gp_draw_make(&draw, data, (size_t)gp_opt_int(o, "shots"), u->seed, log, err));
     GP_CHECK(gp_labelset_make(&ls, data, &draw, p->protocol == GP_B2N ? GP_BASE : GP_ALL, err));
     gp_peak_rss_reset();
+    GP_CHECK(gp_learner_create(&l, p->bb, o, ls.class_name, ls.K, err));
     GP_CHECK(gp_train_probe(&step, l, ls.class_name, ls.K, err));
     e->mib = gp_peak_rss_mib();
     e->seconds = step * (double)gp_loader_iters(ls.n_train, (size_t)gp_opt_int(o, "optim.batch")) * (double)gp_opt_int(o, "optim.epochs");
 out:
+    gp_learner_free(&l);
     gp_labelset_free(&ls);
     gp_draw_free(&draw);
     gp_dataset_free(&data);
@@ -167,16 +169,13 @@ out:
 gopro_status gp_unit_estimate(gp_estimate *e, const gp_plan *p, const gp_unit *u, const gp_watch *w, gopro_error *err)
 {
     gp_options *o = NULL;
-    gp_learner *l = NULL;
     gopro_error mine = {0};
     gp_log silent = {.cancelled = w ? w->log.cancelled : NULL, .user = w ? w->log.user : NULL};
     *e = (gp_estimate){.done = gp_unit_done(p, u), .mib = gp_peak_rss_mib()};
     if (e->done) return GOPRO_OK;
     bool trained = exists(gp_unit_file(p, u, "DONE"));
     gopro_status st = gp_unit_options(&o, p, u, &mine);
-    if (st == GOPRO_OK) st = gp_learner_create(&l, p->bb, o, &mine);
-    if (st == GOPRO_OK && gp_learner_trains(l) && !trained) st = probe(e, p, u, l, &silent, &mine);
-    gp_learner_free(&l);
+    if (st == GOPRO_OK && gp_method_trains(p->entry[u->entry].method) && !trained) st = probe(e, p, u, o, &silent, &mine);
     gp_options_free(&o);
     if (st == GOPRO_OK || st == GOPRO_E_DATA || st == GOPRO_E_IO) return GOPRO_OK;
     return gp_fail(err, st, "%s: %s", p->entry[u->entry].title, mine.msg);

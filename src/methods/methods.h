@@ -12,6 +12,15 @@ extern const gp_method gp_method_gopro;
 /* x /= max(||x||, 1e-12) */
 void gp_unit(gp_real *x, const gp_kernels *k, size_t n);
 
+/* For methods that look at the training crop only. */
+void gp_views_crop(const gp_setup *s, gp_view_kind kind[GP_MAX_VIEWS]);
+
+/* Every class once, in order, with context 0; NULL: out of memory. */
+gp_pair *gp_all_classes(gp_arena *a, size_t K);
+
+/* class_features of methods with hand-written prompts. */
+gp_var gp_template_features(gp_tape *t, gp_step *s);
+
 /* The settings of feature rescaling in a run. */
 gp_frg_config gp_gopro_frg(const gp_setup *s);
 

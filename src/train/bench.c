@@ -179,7 +179,7 @@ gopro_status gp_bench_step(gp_compute *c, const gp_bench_config *b, gp_bench_res
     *r = (gp_bench_result){0};
     gopro_status st = gp_clip_init(&w, &b->arch, 1, err);
     if (st == GOPRO_OK) st = gp_model_create(&s.model, c, w, b->precision, false, err);
-    s.setup = (gp_setup){.model = s.model, .opt = b->options, .M = (size_t)gp_opt_int(b->options, "M")};
+    s.setup = gp_setup_make(s.method, s.model, b->options, (size_t)gp_opt_int(b->options, "M"), b->classes, NULL);
     s.params = gp_params_create();
     s.label = calloc(b->batch, sizeof *s.label);
     word = calloc(s.setup.M * b->arch.t.width, sizeof *word);

@@ -170,7 +170,7 @@ gopro_status gp_prompt_read(gp_learner **l, gp_prompt_info *info, gp_backbone *b
         goto out;
     }
     GP_CHECK(read_options(o, f, path, err));
-    GP_CHECK(gp_learner_create(l, b, o, err));
+    GP_CHECK(gp_learner_create(l, b, o, (const char *const *)info->class_name, info->K, err));
     GP_CHECK(read_tensors(*l, f, path, err));
     const char *scale = gp_safetensors_meta(f, "logit_scale");
     double v = scale ? strtod(scale, NULL) : 0.0;

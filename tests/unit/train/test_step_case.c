@@ -172,7 +172,7 @@ static void test_damaged_cases(void **state)
         const char *says;
     } damage[] = {
         {{.key = "method"}, GOPRO_E_DATA, "'method' is missing"},
-        {{.key = "method", .value = "coop"}, GOPRO_E_UNSUPPORTED, "'coop' is not available"},
+        {{.key = "method", .value = "gopro"}, GOPRO_E_UNSUPPORTED, "expected one of zeroshot, "},
         {{.key = "method", .value = "magic"}, GOPRO_E_UNSUPPORTED, "unknown method 'magic'"},
         {{.key = "n_ctx"}, GOPRO_E_DATA, "'n_ctx' is missing"},
         {{.key = "n_ctx", .value = "four"}, GOPRO_E_DATA, "'n_ctx' is 'four'"},
