@@ -188,7 +188,8 @@ static gopro_status check_axes(const char *const *axis, size_t n_axes, gopro_err
     return GOPRO_OK;
 }
 
-static gopro_status describe(gp_entries *e, const char *what, gp_protocol protocol, const char *const *axis, size_t n_axes, gopro_error *err)
+static gopro_status describe(gp_entries *e, const char *what, gp_protocol protocol, const char *const *axis, size_t n_axes,
+                             gopro_error *err)
 {
     static const char *const titles[][3] = {{"losses", "Which loss does what", NULL},
                                             {"tokens", "Context tokens", "M"},

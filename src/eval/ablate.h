@@ -17,8 +17,8 @@ void gp_entries_free(gp_entries *e);
 /* One entry per method, with its usual settings. */
 gopro_status gp_entries_methods(gp_entries *e, const char *const *method, size_t n_methods, gopro_error *err);
 
-/* what: "losses" (GOPro only), "tokens", "shots", "grid".  axis [n_axes]: "name=v1,v2,...", for the grid only.  Runs of a setting that equals
- * the common one are shared with the protocol. */
+/* what: "losses" (GOPro only), "tokens", "shots", "grid".  axis [n_axes]: "name=v1,v2,...", for the grid only.  Runs of a setting that
+ * equals the common one are shared with the protocol. */
 gopro_status gp_entries_ablation(gp_entries *e, const char *what, gp_protocol protocol, const char *const *method, size_t n_methods,
                                  const char *const *axis, size_t n_axes, gopro_error *err);
 

@@ -195,6 +195,21 @@ static bool concerns(const char *method, const char *option)
     return false;
 }
 
+/* One setting of an entry; also over what the common settings say for this method alone. */
+static gopro_status set_own(gp_options *o, const gp_entry *e, const char *setting, gopro_error *err)
+{
+    const char *eq = strchr(setting, '=');
+    if (!eq) return gp_fail(err, GOPRO_E_INVALID, "'%s' is not name=value", setting);
+    if (!concerns(e->method, setting)) return GOPRO_OK;
+    char *name = gp_sprintf("%.*s", (int)(eq - setting), setting), *mine = gp_sprintf("for.%s.%s", e->method, name ? name : "");
+    gopro_status st = name && mine ? gp_options_set(o, name, eq + 1, e->title, err) : gp_fail_nomem(err, 0, "options");
+    if (st == GOPRO_OK && gp_options_text(o, mine)) st = gp_options_set(o, mine, eq + 1, e->title, err);
+    free(name);
+    free(mine);
+    return st;
+}
+
+/* Settled options of an entry, with or without its own settings. */
 static gopro_status entry_options(gp_options **o, const gp_plan *p, const gp_entry *e, uint64_t seed, bool own, gopro_error *err)
 {
     char text[32];
@@ -203,17 +218,7 @@ static gopro_status entry_options(gp_options **o, const gp_plan *p, const gp_ent
     gopro_status st = *o ? GOPRO_OK : gp_fail_nomem(err, 0, "options");
     if (st == GOPRO_OK) st = gp_options_set(*o, "method", e->method, "protocol", err);
     if (st == GOPRO_OK) st = gp_options_set(*o, "seed", text, "protocol", err);
-    for (size_t i = 0; own && st == GOPRO_OK && i < e->n_options; i++) {
-        const char *eq = strchr(e->option[i], '=');
-        if (!eq) st = gp_fail(err, GOPRO_E_INVALID, "'%s' is not name=value", e->option[i]);
-        if (st != GOPRO_OK || !concerns(e->method, e->option[i])) continue;
-        /* as a setting of this method alone, so that nothing in the common settings is more specific */
-        bool specific = strncmp(e->option[i], "for.", 4) == 0;
-        char *name = gp_sprintf("%s%s%s%.*s", specific ? "" : "for.", specific ? "" : e->method, specific ? "" : ".",
-                                (int)(eq - e->option[i]), e->option[i]);
-        st = name ? gp_options_set(*o, name, eq + 1, e->title, err) : gp_fail_nomem(err, 0, "options");
-        free(name);
-    }
+    for (size_t i = 0; own && st == GOPRO_OK && i < e->n_options; i++) st = set_own(*o, e, e->option[i], err);
     if (st == GOPRO_OK) st = gp_options_settle(*o, p->bb->tok, p->protocol != GP_B2N, err);
     if (st != GOPRO_OK) gp_options_free(o);
     return st;

@@ -1,5 +1,5 @@
-/* plan.h - a protocol as a list of runs: entries (a method with settings) on datasets with seeds.  Runs live below OUT/runs and are shared by
- * every protocol that needs them; a plan is kept in OUT/<name>/plan.json so that tables can be made again without computing.
+/* plan.h - a protocol as a list of runs: entries (a method with settings) on datasets with seeds.  Runs live below OUT/runs and are shared
+ * by every protocol that needs them; a plan is kept in OUT/<name>/plan.json so that tables can be made again without computing.
  *
  *   OUT/runs/<dataset>/<subset>/<method>[+option=value...]/seed<k>   a run folder (train/rundir.h), with
  *       tests/<dataset>.json    the learnt prompt on another dataset's test images (cross-dataset, domain generalisation)

@@ -41,10 +41,10 @@ gopro_status gp_plan_write(const gp_plan *p, gopro_error *err)
     json_t *seeds = json_array(), *sets = json_array();
     for (size_t s = 0; s < p->n_seeds; s++) json_array_append_new(seeds, json_integer((json_int_t)p->seed[s]));
     for (size_t d = 0; d < p->n_data; d++) json_array_append_new(sets, json_string(p->dataset[d]));
-    json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:o}", "schema", GP_PLAN_SCHEMA, "protocol",
-                          gp_protocol_name(p->protocol), "title", p->title, "axis", p->axis, "backbone", p->backbone, "backbone_path",
-                          p->backbone_path, "embedded_drawings", (int)p->embedded, "seeds", seeds, "datasets", sets, "entries",
-                          entries_json(p), "runs", runs_json(p));
+    json_t *j =
+        json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:o}", "schema", GP_PLAN_SCHEMA, "protocol", gp_protocol_name(p->protocol),
+                  "title", p->title, "axis", p->axis, "backbone", p->backbone, "backbone_path", p->backbone_path, "embedded_drawings",
+                  (int)p->embedded, "seeds", seeds, "datasets", sets, "entries", entries_json(p), "runs", runs_json(p));
     char *text = j ? json_dumps(j, JSON_INDENT(1)) : NULL, *folder = gp_path_join(p->out, p->name);
     char *path = folder ? gp_path_join(folder, "plan.json") : NULL;
     gopro_status st = text && path ? gp_mkdirs(folder, err) : gp_fail_nomem(err, 0, "plan.json");
@@ -142,8 +142,8 @@ gopro_status gp_plan_read(gp_plan **p, const char *out, const char *name, gopro_
     if (st == GOPRO_OK && !(j = json_load_file(path, 0, &je))) st = gp_fail(err, GOPRO_E_FORMAT, "%s:%d: %s", path, je.line, je.text);
     if (st != GOPRO_OK) goto out;
     const char *protocol = json_string_value(json_object_get(j, "protocol")), *hash = json_string_value(json_object_get(j, "backbone"));
-    bool ok = json_integer_value(json_object_get(j, "schema")) == GP_PLAN_SCHEMA && protocol && hash &&
-              gp_protocol_parse(&x->protocol, protocol);
+    bool ok =
+        json_integer_value(json_object_get(j, "schema")) == GP_PLAN_SCHEMA && protocol && hash && gp_protocol_parse(&x->protocol, protocol);
     if (ok) {
         x->name = gp_strdup(name);
         x->out = gp_strdup(out);

@@ -90,6 +90,7 @@ static gopro_status load(json_t **j, const char *path, gopro_error *err)
     if (!*j) return gp_fail(err, GOPRO_E_FORMAT, "%s:%d: %s", path, je.line, je.text);
     if (json_integer_value(json_object_get(*j, "schema")) == GP_RESULT_SCHEMA) return GOPRO_OK;
     json_decref(*j);
+    *j = NULL;
     return gp_fail(err, GOPRO_E_FORMAT, "%s: schema is not %d; it was written by another version", path, GP_RESULT_SCHEMA);
 }
 
@@ -165,4 +166,25 @@ void gp_cost_read(gp_cost *c, const char *folder)
         json_decref(j);
     }
     free(path);
+}
+
+gopro_status gp_result_check_classes(const char *run, const gp_labelset *labels, const char *data, gopro_error *err)
+{
+    json_t *j = NULL, *known = json_object();
+    char *path = gp_path_join(run, "result.json");
+    gopro_status st = path && known ? load(&j, path, err) : gp_fail_nomem(err, 0, "a path");
+    const json_t *names = st == GOPRO_OK ? json_object_get(json_object_get(json_object_get(j, "test"), "all"), "class_names") : NULL;
+    for (size_t k = 0; k < json_array_size(names); k++)
+        json_object_set_new(known, json_string_value(json_array_get(names, k)), json_true());
+    for (size_t k = 0; st == GOPRO_OK && k < labels->K; k++)
+        if (!json_object_get(known, labels->class_name[k]))
+            st =
+                gp_fail(err, GOPRO_E_DATA,
+                        "class '%s' of '%s' is none of the source's; domain generalisation takes targets with the source's classes or some "
+                        "of them, `xd` takes any",
+                        labels->class_name[k], data);
+    json_decref(j);
+    json_decref(known);
+    free(path);
+    return st;
 }

@@ -59,13 +59,13 @@ static gopro_status read_run(gp_results *r, gp_cell *c, const gp_unit *u, gp_run
     char *failed = gp_unit_file(r->plan, u, "failed.json"), *folder = gp_unit_folder(r->plan, u);
     gopro_status st = done && file && failed && folder ? GOPRO_OK : gp_fail_nomem(err, 0, "a path");
     c->state = GP_CELL_MISSING;
-    if (st == GOPRO_OK && gp_path_exists(done)) {
+    if (st == GOPRO_OK && gp_path_exists(failed)) { /* also beside DONE: what is there is of other data than the plan's */
+        c->state = GP_CELL_FAILED;
+        st = add_failure(r, failed, u, NULL, err);
+    } else if (st == GOPRO_OK && gp_path_exists(done)) {
         c->state = GP_CELL_DONE;
         st = gp_result_read(x, file, err);
         gp_cost_read(&c->cost, folder);
-    } else if (st == GOPRO_OK && gp_path_exists(failed)) {
-        c->state = GP_CELL_FAILED;
-        st = add_failure(r, failed, u, NULL, err);
     }
     free(done);
     free(file);
@@ -79,12 +79,12 @@ static gopro_status read_target(gp_results *r, gp_cell *c, const gp_unit *u, siz
     gp_run_result x;
     char hash[65], *file = gp_test_file(r->plan, u, target, false), *failed = gp_test_file(r->plan, u, target, true);
     gopro_status st = file && failed ? GOPRO_OK : gp_fail_nomem(err, 0, "a path");
-    if (st == GOPRO_OK && gp_path_exists(file)) {
-        st = gp_test_read(&x, hash, file, err);
-        c->score[0] = x.test[GP_ALL];
-    } else if (st == GOPRO_OK && gp_path_exists(failed)) {
+    if (st == GOPRO_OK && gp_path_exists(failed)) {
         c->state = GP_CELL_FAILED;
         st = add_failure(r, failed, u, r->plan->dataset[target], err);
+    } else if (st == GOPRO_OK && gp_path_exists(file)) {
+        st = gp_test_read(&x, hash, file, err);
+        c->score[0] = x.test[GP_ALL];
     } else {
         c->state = GP_CELL_MISSING;
     }

@@ -32,9 +32,9 @@ const gp_cell *gp_results_at(const gp_results *r, size_t data, size_t entry, siz
 typedef struct gp_row {
     size_t n, failed; /* seeds with a result, that failed; of an average: datasets in it */
     gp_spread v[2];
-    double hm;             /* of base-to-new; else equal to v[0].mean */
+    double hm;                     /* of base-to-new; else equal to v[0].mean */
     gp_spread f1, ece, nll, brier; /* means over base and new, over seeds */
-    gp_cost cost;          /* means over seeds; peak: the largest */
+    gp_cost cost;                  /* means over seeds; peak: the largest */
 } gp_row;
 gp_row gp_results_row(const gp_results *r, size_t data, size_t entry);
 /* Over the datasets where every entry that has any result has all its seeds; targets only, in the protocols with a source. */

@@ -288,6 +288,7 @@ gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_t
                            .split_seed = (uint64_t)gp_opt_int(q->opt, "data.split_seed")};
     GP_CHECK(gp_dataset_open(d, q->data, &rules, w ? &w->log : NULL, err));
     GP_CHECK(gp_labelset_make(&x.labels, *d, NULL, q->subset, err));
+    if (q->same_classes) GP_CHECK(gp_result_check_classes(q->run, &x.labels, q->data, err));
     test_hash(hash, &x.labels);
     if (kept(r, q, hash, w)) goto out;
     GP_CHECK(open_learner(&x, q, err));

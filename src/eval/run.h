@@ -38,6 +38,9 @@ gopro_status gp_test_write(const char *path, const gp_run_result *r, const gp_me
                            gopro_error *err);
 gopro_status gp_test_read(gp_run_result *r, char test_hash[65], const char *path, gopro_error *err);
 
+/* DATA error naming the first class that is none of those a finished run was trained and tested on. */
+gopro_status gp_result_check_classes(const char *run, const gp_labelset *labels, const char *data, gopro_error *err);
+
 /* cost.json of a run folder: what a run took, over all its attempts. */
 typedef struct gp_cost {
     bool any;
@@ -54,6 +57,7 @@ typedef struct gp_test_request {
     const char *run;       /* folder with prompt.safetensors, NULL: zero-shot by opt */
     const char *data, *cache;
     gp_subset subset;
+    bool same_classes;  /* the test classes must be among those the run was trained on */
     const char *result; /* file the scores are kept in and read from if the test images are still the same; NULL: none.  m stays empty when
                            they were read. */
 } gp_test_request;

@@ -5,8 +5,8 @@
 #include <float.h>
 #include <math.h>
 
-/* The continued fraction of I_x(a, b) (DLMF 8.17.22) from the front: its value is kept as a ratio of two running quotients, neither of which
- * may become 0. */
+/* The continued fraction of I_x(a, b) (DLMF 8.17.22) from the front: its value is kept as a ratio of two running quotients, neither of
+ * which may become 0. */
 static double beta_fraction(double x, double a, double b)
 {
     const double tiny = 1e-300;

@@ -100,6 +100,7 @@ static gopro_status test_on(const gp_plan *p, const gp_unit *u, size_t target, c
     gopro_status st = folder && file && tests ? gp_mkdirs(tests, &e) : gp_fail_nomem(&e, 0, "a path");
     if (st == GOPRO_OK) {
         gp_test_request q = {.bb = p->bb, .opt = o, .run = folder, .data = p->data[target], .cache = cache, .subset = GP_ALL};
+        q.same_classes = p->protocol == GP_DG;
         q.result = file;
         st = gp_test(&r, &m, &d, &q, w, &e);
         if (st == GOPRO_OK) gp_metrics_free(&m);
@@ -166,15 +167,27 @@ out:
     return st;
 }
 
+/* What is in the unit's folder must be this unit's. */
+static gopro_status check_unit(const gp_plan *p, const gp_unit *u, gopro_error *err)
+{
+    gp_options *o = NULL;
+    char *folder = gp_unit_folder(p, u);
+    gopro_status st = folder ? gp_unit_options(&o, p, u, err) : gp_fail_nomem(err, 0, "a path");
+    if (st == GOPRO_OK) st = gp_rundir_check(folder, p->bb, o, err);
+    free(folder);
+    gp_options_free(&o);
+    return st;
+}
+
 gopro_status gp_unit_estimate(gp_estimate *e, const gp_plan *p, const gp_unit *u, const gp_watch *w, gopro_error *err)
 {
     gp_options *o = NULL;
     gopro_error mine = {0};
     gp_log silent = {.cancelled = w ? w->log.cancelled : NULL, .user = w ? w->log.user : NULL};
     *e = (gp_estimate){.done = gp_unit_done(p, u), .mib = gp_peak_rss_mib()};
-    if (e->done) return GOPRO_OK;
     bool trained = exists(gp_unit_file(p, u, "DONE"));
     gopro_status st = gp_unit_options(&o, p, u, &mine);
+    if (st == GOPRO_OK) st = check_unit(p, u, &mine);
     if (st == GOPRO_OK && gp_method_trains(p->entry[u->entry].method) && !trained) st = probe(e, p, u, o, &silent, &mine);
     gp_options_free(&o);
     if (st == GOPRO_OK || st == GOPRO_E_DATA || st == GOPRO_E_IO) return GOPRO_OK;
@@ -196,7 +209,9 @@ static gopro_status estimate_all(schedule *s, const gp_plan *p, const gp_watch *
         if (w && gp_cancelled(&w->log)) return gp_fail(err, GOPRO_E_CANCELLED, "interrupted");
         const gp_unit *u = &p->unit[i], *before = i > 0 ? &p->unit[of] : NULL;
         bool same = before && before->entry == u->entry && before->data == u->data && s->seconds[of] > 0.0 && !gp_unit_done(p, u);
-        if (!same) { /* another seed takes as long */
+        if (same) { /* another seed takes as long */
+            GP_TRY(check_unit(p, u, err));
+        } else {
             GP_TRY(gp_unit_estimate(&e, p, u, w, err));
             of = i;
         }
