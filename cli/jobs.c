@@ -199,9 +199,13 @@ static void hear(jobs *x, job *j, const char *line)
     case 'P':
         j->share = strtod(line + 1, NULL);
         return;
-    case 'W':
-        cli_warn(x->c, line + 1);
+    case 'W': {
+        char text[1400];
+        bool named = !j->title || strncmp(line + 1, j->title, strlen(j->title)) == 0;
+        snprintf(text, sizeof text, "%.250s%s%s", named ? "" : j->title, named ? "" : ": ", line + 1);
+        cli_warn(x->c, text);
         return;
+    }
     case 'I': /* only what the run came to; of many at once the rest is too much */
         if (j->title && strncmp(line + 1, j->title, strlen(j->title)) == 0) cli_note(x->c, line + 1);
         return;
@@ -375,6 +379,11 @@ static void say_plan(const jobs *x)
     size_t most = 0;
     double total = 0.0;
     char line[300], time[32];
+    if (x->todo == 0) {
+        snprintf(line, sizeof line, "nothing to do: all %zu runs are done", x->n);
+        cli_note(x->c, line);
+        return;
+    }
     for (size_t i = 0; i < x->n; i++) {
         if (!x->job[i].todo) continue;
         total += x->job[i].seconds;
@@ -407,7 +416,7 @@ int cli_run_jobs(cli *c, const gopro_plan_request *q, size_t n, size_t memory, c
         return cli_fail(c, GOPRO_E_IO, &err);
     }
     while (planning.pid > 0) attend(&x, &planning);
-    if (!x.status && !cli_interrupted() && x.todo > 0) say_plan(&x);
+    if (!x.status && !cli_interrupted()) say_plan(&x);
     x.start = now();
     x.told = false;
     while (!x.status && (x.finished < x.todo || x.running > 0) && !(cli_interrupted() && x.running == 0)) {

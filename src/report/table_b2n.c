@@ -1,5 +1,6 @@
 /* table_b2n.c - base-to-new: a block per dataset with a line per method; in LaTeX the small tables of the paper.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,15 +57,23 @@ static double number(const gp_row *row, size_t which)
     return which < 2 ? row->v[which].mean : row->hm;
 }
 
-/* The largest base, new and HM among the entries. */
+/* The largest base, new and HM among the entries; nothing is best where all are the same. */
 static void best_of(double best[3], const gp_results *r, size_t d)
 {
-    for (size_t i = 0; i < 3; i++) best[i] = -1.0;
-    for (size_t e = 0; e < r->plan->n_entries && r->plan->n_entries > 1; e++) {
-        gp_row row = row_of(r, d, e);
-        for (size_t i = 0; i < 3 && row.n > 0; i++)
-            if (number(&row, i) > best[i]) best[i] = number(&row, i);
+    double least[3];
+    for (size_t i = 0; i < 3; i++) {
+        best[i] = -1.0;
+        least[i] = 101.0;
     }
+    for (size_t e = 0; e < r->plan->n_entries; e++) {
+        gp_row row = row_of(r, d, e);
+        for (size_t i = 0; i < 3 && row.n > 0; i++) {
+            best[i] = fmax(best[i], number(&row, i));
+            least[i] = fmin(least[i], number(&row, i));
+        }
+    }
+    for (size_t i = 0; i < 3; i++)
+        if (least[i] >= best[i]) best[i] = 101.0;
 }
 
 static void published_cell(gp_grid *g, const gp_results *r, const places *p, size_t d, size_t e)
@@ -87,7 +96,7 @@ static void fill(gp_grid *g, const gp_results *r, const places *p, size_t d, siz
             gp_grid_set(g, column[i], "%.2f", row.hm);
         else
             gp_grid_set(g, column[i], "-");
-        if (row.n > 0 && number(&row, i) >= best[i] && r->plan->n_entries > 1) gp_grid_best(g, column[i]);
+        if (row.n > 0 && number(&row, i) >= best[i]) gp_grid_best(g, column[i]);
     }
     gp_rival x = p->d ? gp_results_rival(r, d, e) : (gp_rival){.any = false};
     if (x.any) {
@@ -142,7 +151,7 @@ static void small_table(gp_str *out, const gp_results *r, size_t d, size_t numbe
                 gp_grid_set(g, 1 + i, "%.2f", number(&row, i));
             else
                 gp_grid_set(g, 1 + i, i == 0 && row.failed ? "FAILED" : "-");
-            if (row.n > 0 && number(&row, i) >= best[i] && r->plan->n_entries > 1) gp_grid_best(g, 1 + i);
+            if (row.n > 0 && number(&row, i) >= best[i]) gp_grid_best(g, 1 + i);
         }
     }
     gp_str_add(out, "\\begin{tabular}[t]{c}\n(");
@@ -184,7 +193,7 @@ static void summary(gp_str *out, const gp_results *r)
         gp_cost_cells(g, 12, &row.cost);
         if (row.n == 0) continue;
         gp_grid_set(g, 5, "%.2f", row.hm);
-        if (row.hm >= best[2] && r->plan->n_entries > 1) gp_grid_best(g, 5);
+        if (row.hm >= best[2]) gp_grid_best(g, 5);
         gp_grid_set(g, 8, "%.2f", row.f1.mean);
         gp_grid_set(g, 9, "%.2f", row.ece.mean);
         gp_grid_set(g, 10, "%.3f", row.nll.mean);
