@@ -40,15 +40,16 @@ gopro_status gp_classifier_logits(gp_classifier *c, gp_real *logits, const float
     return gp_learner_logits(c->l, &c->classes, logits, feat, mu, sigma, B, err);
 }
 
-gopro_status gp_testset_open(gp_testset *t, gp_backbone *b, const gp_dataset *d, bool stats, bool skip_bad, const char *cache_dir,
+gopro_status gp_testset_open(gp_testset *t, gp_backbone *b, const gp_dataset *d, bool stats, const gp_options *o, const char *cache_dir,
                              const gp_watch *w, gopro_error *err)
 {
     t->data = d;
     t->features = NULL;
     gp_features_request q = {.model = b->model, .precision = b->precision, .root = d->root, .item = d->test.item, .n = d->test.n};
     q.stats = stats;
-    q.skip_bad = skip_bad;
+    q.skip_bad = gp_opt_bool(o, "data.skip_bad");
     q.cache_dir = cache_dir;
+    q.cache_bytes = (size_t)gp_opt_int(o, "test.cache_mib") << 20;
     return gp_features_get(&t->features, &q, w, err);
 }
 
@@ -109,10 +110,10 @@ static void gather(const buffers *b, const gp_features *f, size_t first, size_t 
     size_t per = f->layers * f->width;
     for (size_t i = 0; i < n; i++) {
         size_t r = b->row[first + i];
-        memcpy(b->feat + i * f->embed, f->feat + r * f->embed, f->embed * sizeof(float));
+        memcpy(b->feat + i * f->embed, f->feat[r], f->embed * sizeof(float));
         if (!b->mu) continue;
-        memcpy(b->mu + i * per, f->mu + r * per, per * sizeof(float));
-        memcpy(b->sigma + i * per, f->sigma + r * per, per * sizeof(float));
+        memcpy(b->mu + i * per, f->mu[r], per * sizeof(float));
+        memcpy(b->sigma + i * per, f->sigma[r], per * sizeof(float));
     }
 }
 

@@ -25,7 +25,8 @@ typedef struct gp_testset {
     const gp_dataset *data;
     gp_features *features; /* of data->test, in order */
 } gp_testset;
-gopro_status gp_testset_open(gp_testset *t, gp_backbone *b, const gp_dataset *d, bool stats, bool skip_bad, const char *cache_dir,
+/* Options data.skip_bad and test.cache_mib; cache_dir may be NULL. */
+gopro_status gp_testset_open(gp_testset *t, gp_backbone *b, const gp_dataset *d, bool stats, const gp_options *o, const char *cache_dir,
                              const gp_watch *w, gopro_error *err);
 void gp_testset_close(gp_testset *t);
 
