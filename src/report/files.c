@@ -1,7 +1,6 @@
 /* files.c - results as CSV, and the report's files.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +8,7 @@
 #include "base/file.h"
 #include "report/report.h"
 
-/* A CSV field: quoted when it must be. */
-static void field(gp_str *out, const char *s)
+void gp_csv_field(gp_str *out, const char *s)
 {
     if (!strpbrk(s, ",\"\r\n")) {
         gp_str_add(out, s);
@@ -27,9 +25,9 @@ static void field(gp_str *out, const char *s)
 /* "dataset,entry,seed" */
 static void line_head(gp_str *out, const gp_results *r, size_t d, size_t e, const char *seed)
 {
-    field(out, d < r->plan->n_data ? r->plan->dataset[d] : "average");
+    gp_csv_field(out, d < r->plan->n_data ? r->plan->dataset[d] : "average");
     gp_str_add(out, ",");
-    field(out, gp_entry_key(r, e));
+    gp_csv_field(out, gp_entry_key(r, e));
     gp_str_addf(out, ",%s", seed);
 }
 
@@ -99,27 +97,6 @@ void gp_report_cost_csv(gp_str *out, const gp_results *r)
             }
 }
 
-void gp_report_chart_csv(gp_str *out, const gp_results *r)
-{
-    const gp_plan *p = r->plan;
-    bool b2n = p->protocol == GP_B2N;
-    if (p->axis[0] == '\0') return;
-    gp_str_add(out, "series,");
-    field(out, p->axis);
-    gp_str_add(out, b2n ? ",setting,base,base_sd,new,new_sd,hm,datasets,seeds\n" : ",setting,accuracy,accuracy_sd,targets,seeds\n");
-    for (size_t e = 0; e < p->n_entries; e++) {
-        bool average = p->n_data - gp_results_first(r) > 1;
-        gp_row row = average ? gp_results_average(r, e) : gp_results_row(r, p->n_data - 1, e);
-        if (row.n == 0 || !isfinite(p->entry[e].x)) continue;
-        field(out, p->entry[e].series);
-        gp_str_addf(out, ",%.10g,", p->entry[e].x);
-        field(out, p->entry[e].title);
-        gp_str_addf(out, ",%.10g,%.10g", row.v[0].mean, row.v[0].sd);
-        if (b2n) gp_str_addf(out, ",%.10g,%.10g,%.10g", row.v[1].mean, row.v[1].sd, row.hm);
-        gp_str_addf(out, ",%zu,%zu\n", average ? row.n : 1, row.v[0].n);
-    }
-}
-
 static void class_lines(gp_str *out, const gp_results *r, const json_t *test, size_t d, size_t e, size_t s, const char *part)
 {
     const json_t *o = json_object_get(test, part), *per = json_object_get(o, "per_class"), *names = json_object_get(o, "class_names");
@@ -131,7 +108,7 @@ static void class_lines(gp_str *out, const gp_results *r, const json_t *test, si
         const json_t *a = json_array_get(per, k);
         line_head(out, r, d, e, seed);
         gp_str_addf(out, ",%s,", part);
-        field(out, name ? name : "");
+        gp_csv_field(out, name ? name : "");
         gp_str_addf(out, ",%lld,", (long long)json_integer_value(json_array_get(images, k)));
         if (json_is_number(a)) gp_str_addf(out, "%.10g", json_number_value(a));
         gp_str_add(out, "\n");
@@ -191,6 +168,8 @@ gopro_status gp_report_write(const gp_results *r, gopro_error *err)
     GP_CHECK(put(r->plan, "per_class.csv", &b, err));
     gp_report_chart_csv(&b, r);
     if (b.len > 0) GP_CHECK(put(r->plan, "chart.csv", &b, err));
+    gp_report_chart_svg(&b, r);
+    if (b.len > 0 || b.failed) GP_CHECK(put(r->plan, "chart.svg", &b, err));
     GP_CHECK(gp_report_json(&b, r, err));
     st = put(r->plan, "result.json", &b, err);
 out:

@@ -212,6 +212,14 @@ static void rule(gp_str *out, const gp_grid *g, const panel *p, const layout *l,
     }
 }
 
+/* A row that says nothing in a panel is left out of it. */
+static bool says_nothing(const gp_grid *g, const panel *p, size_t row)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->column[i] >= g->n_keep && cell_at(g, row, p->column[i])->text[0] != '\0') return false;
+    return true;
+}
+
 static void write_panel(gp_str *out, const gp_grid *g, const panel *p, const layout *l, gp_table_style style)
 {
     if (style == GP_TABLE_LATEX) {
@@ -223,6 +231,7 @@ static void write_panel(gp_str *out, const gp_grid *g, const panel *p, const lay
     rule(out, g, p, l, style, true);
     for (size_t r = 0; r < g->n_rows; r++) {
         if (g->rule[r]) rule(out, g, p, l, style, false);
+        if (says_nothing(g, p, r)) continue;
         line(out, g, p, l, &g->at[r * g->n_columns], style);
     }
     if (style == GP_TABLE_LATEX) gp_str_add(out, "\\hline\n\\end{tabular}\n");

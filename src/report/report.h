@@ -12,11 +12,14 @@ void gp_report_tables(gp_str *out, const gp_results *r, gp_table_style style); /
 void gp_report_csv(gp_str *out, const gp_results *r);                          /* a line per dataset, entry and seed, and the averages */
 void gp_report_cost_csv(gp_str *out, const gp_results *r);                     /* what depends on the machine */
 void gp_report_chart_csv(gp_str *out, const gp_results *r);                    /* averages over an ablation's axis; empty without one */
+void gp_report_chart_svg(gp_str *out, const gp_results *r);                    /* the same, drawn */
 gopro_status gp_report_per_class_csv(gp_str *out, const gp_results *r, gopro_error *err);
 gopro_status gp_report_json(gp_str *out, const gp_results *r, gopro_error *err); /* full precision, schema 2 */
 
-/* report.txt, .md, .tex, .csv, per_class.csv, cost.csv, result.json and, with an axis, chart.csv in the plan's folder. */
+/* report.txt, .md, .tex, .csv, per_class.csv, cost.csv, result.json and, with an axis, chart.csv, chart.svg in the plan's folder. */
 gopro_status gp_report_write(const gp_results *r, gopro_error *err);
+
+void gp_csv_field(gp_str *out, const char *s); /* quoted when it must be */
 
 /* The name of an entry in machine-readable files: the method in a protocol, the title in an ablation. */
 const char *gp_entry_key(const gp_results *r, size_t entry);

@@ -102,7 +102,7 @@ void gp_table_caption(gp_str *out, const gp_results *r, gp_table_style style)
     gp_str_free(&b);
 }
 
-static void measure_row(gp_grid *g, const gp_results *r, const gp_row *row, size_t first)
+static void measure_row(gp_grid *g, const gp_results *r, const gp_row *row, size_t first, bool trains)
 {
     if (row->n == 0) {
         gp_grid_set(g, first, "%s", row->failed ? "FAILED" : "-");
@@ -110,8 +110,11 @@ static void measure_row(gp_grid *g, const gp_results *r, const gp_row *row, size
     }
     size_t c = first;
     gp_grid_set(g, c++, "%zu", row->v[0].n);
-    gp_grid_set(g, c++, "±%.2f", row->v[0].ci95);
-    if (r->plan->protocol == GP_B2N) gp_grid_set(g, c++, "±%.2f", row->v[1].ci95);
+    for (size_t i = 0; i < (r->plan->protocol == GP_B2N ? 2 : 1); i++)
+        if (trains && row->v[i].n > 1)
+            gp_grid_set(g, c++, "±%.2f", row->v[i].ci95);
+        else
+            gp_grid_set(g, c++, "-"); /* nothing varies */
     gp_grid_set(g, c++, "%.2f", row->f1.mean);
     gp_grid_set(g, c++, "%.2f", row->ece.mean);
     gp_grid_set(g, c++, "%.3f", row->nll.mean);
@@ -135,7 +138,7 @@ void gp_table_measures(gp_str *out, const gp_results *r, gp_table_style style)
             gp_grid_row(g, e == 0 && d > first && d == p->n_data);
             if (e == 0) gp_grid_set(g, 0, "%s", d < p->n_data ? p->dataset[d] : "average");
             gp_grid_set(g, 1, "%s", p->entry[e].title);
-            measure_row(g, r, &row, 2);
+            measure_row(g, r, &row, 2, gp_method_trains(p->entry[e].method));
         }
     gp_paragraph(out,
                  base ? "Half-width of the 95 % interval over the seeds (1.96 deviation / sqrt n); macro F1 and expected calibration error "
@@ -171,7 +174,7 @@ static void latex(gp_str *out, const gp_results *r)
                     "\\expandafter\\ifx\\csname @nodocument\\endcsname\\relax\n\\def\\goproend{}\n\\else\n"
                     "\\documentclass{article}\n\\textwidth 17.5cm \\oddsidemargin -0.8cm \\textheight 24cm \\topmargin -2cm\n"
                     "\\begin{document}\n\\def\\goproend{\\end{document}}\n\\fi\n"
-                    "\\begin{table}[p]\\centering\\footnotesize\n\\caption{");
+                    "\\begin{table}[p]\\centering\\footnotesize\\tabcolsep 4pt\n\\caption{");
     gp_table_caption(out, r, GP_TABLE_LATEX);
     gp_str_add(out, "}\n\\smallskip\n");
     if (r->plan->protocol == GP_B2N)

@@ -183,7 +183,7 @@ static void summary(gp_str *out, const gp_results *r)
         for (size_t i = 0; i < 2; i++) {
             gp_cell_text(text, r, e, &row, i);
             gp_grid_set(g, 1 + 2 * i, "%s", text);
-            if (row.n > 0) gp_grid_set(g, 2 + 2 * i, "±%.2f", row.v[i].ci95);
+            if (row.v[i].n > 1 && gp_method_trains(r->plan->entry[e].method)) gp_grid_set(g, 2 + 2 * i, "±%.2f", row.v[i].ci95);
         }
         if (x.any) {
             gp_p_text(text, x.test.p);
