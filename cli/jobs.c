@@ -390,8 +390,8 @@ static void say_plan(const jobs *x)
         if (x->job[i].mib > most) most = x->job[i].mib;
     }
     cli_duration(time, total / (double)x->most);
-    snprintf(line, sizeof line, "%zu runs to do; about %s with %zu at a time; up to %zu MiB each of the %zu MiB allowed", x->todo, time,
-             x->most, most, x->limit_mib);
+    snprintf(line, sizeof line, "%zu run%s to do; about %s with %zu at a time; up to %zu MiB each of the %zu MiB allowed", x->todo,
+             x->todo == 1 ? "" : "s", time, x->most, most, x->limit_mib);
     cli_note(x->c, line);
 }
 

@@ -221,8 +221,8 @@ static gopro_status estimate_all(schedule *s, const gp_plan *p, const gp_watch *
         mib = gp_max_size(mib, e.mib);
     }
     if (w)
-        gp_logf(&w->log, GP_LOG_INFO, "%zu runs to do; training will take about %.0f min %02.0f s, memory so far %zu MiB", s->todo,
-                (double)((long)s->left / 60), s->left - 60.0 * (double)((long)s->left / 60), mib);
+        gp_logf(&w->log, GP_LOG_INFO, "%zu run%s to do; training will take about %.0f min %02.0f s, memory so far %zu MiB", s->todo,
+                s->todo == 1 ? "" : "s", (double)((long)s->left / 60), s->left - 60.0 * (double)((long)s->left / 60), mib);
     return GOPRO_OK;
 }
 

@@ -65,7 +65,7 @@ static bool chart_make(chart *c, const gp_results *r)
     *c = (chart){.x = calloc(p->n_entries, sizeof *c->x), .name = calloc(p->n_entries, sizeof *c->name)};
     if (!c->x || !c->name) return false;
     for (size_t e = 0; e < p->n_entries; e++) {
-        if (!isfinite(p->entry[e].x)) continue;
+        if (!isfinite(p->entry[e].x) || headline(r, e).n == 0) continue;
         if (find_x(c, p->entry[e].x) == c->n) c->x[c->n++] = p->entry[e].x;
         if (find_series(c, p->entry[e].series) == c->n_series) c->name[c->n_series++] = p->entry[e].series;
     }
