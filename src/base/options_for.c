@@ -58,8 +58,8 @@ static gopro_status unknown_method(const gp_options *o, const char *method, size
     for (size_t i = 0; i < n; i++) names[i] = name[i];
     (void)snprintf(own, sizeof own, "%.*s", (int)gp_min_size(len, 79), method);
     const char *near = gp_nearest(own, names, n);
-    return gp_fail(err, GOPRO_E_INVALID, "%s: there is no method '%s' in 'for.%s'%s%s", where, own, own,
-                   near ? "; did you mean " : ", expected for.METHOD.OPTION", near ? near : "");
+    return gp_fail(err, GOPRO_E_INVALID, "%s: there is no method '%s' in 'for.%s'; %s%s%s", where, own, own, near ? "did you mean " : "",
+                   near ? near : "expected for.METHOD.OPTION", near ? "?" : "");
 }
 
 gopro_status gp_options_set_for(gp_options *o, const char *name, const char *value, const char *where, gopro_error *err)

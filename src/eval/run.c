@@ -134,6 +134,12 @@ static gopro_status test_all(run *x, gp_run_result *r, gopro_error *err)
     GP_TRY(gp_testset_open(&x->test, x->q->bb, x->data, stats, x->opt, x->q->cache, x->w, err));
     GP_TRY(test_one(x, r, x->q->subset, &x->labels, err));
     if (x->q->subset != GP_BASE) return GOPRO_OK;
+    if (x->l->setup.csc) {
+        if (x->w)
+            gp_logf(&x->w->log, GP_LOG_WARN,
+                    "class-specific contexts say nothing about new classes: there is no accuracy on them and no harmonic mean");
+        return GOPRO_OK;
+    }
     GP_TRY(test_one(x, r, GP_NEW, &x->novel, err));
     r->hm = gp_harmonic_mean(r->test[GP_BASE].accuracy, r->test[GP_NEW].accuracy);
     return GOPRO_OK;

@@ -88,6 +88,7 @@ typedef struct gp_method_default {
 typedef struct gp_method {
     const char *name, *title; /* as an option's value; in tables ("CoOp") */
     unsigned wants;
+    const char *training_only;         /* tensors whose names begin so are not kept with the learnt prompt; NULL: all are */
     bool keeps_words;                  /* ctx_init may have more tokens than M: the others stay fixed words of the prompt */
     const gp_method_default *defaults; /* up to one without option; NULL: those of the option table */
     /* Fills what of the setup follows from the method's options (pos, csc); may be NULL. */

@@ -2,13 +2,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "methods/methods.h"
 
-gp_pair *gp_all_classes(gp_arena *a, size_t K)
-{
-    gp_pair *pair = gp_arena_alloc(a, K, sizeof *pair);
-    for (size_t k = 0; pair && k < K; k++) pair[k].cls = (uint32_t)k;
-    return pair;
-}
-
 /* t^_k of one template; label sets with several give class_feat instead */
 gp_var gp_template_features(gp_tape *t, gp_step *s)
 {

@@ -18,7 +18,6 @@
 #define MARGIN     10.0
 #define LEGEND_ROW 18.0
 #define CHAR_W     6.6 /* of the labels' font, on average */
-#define MAX_LEGEND 96
 #define MAX_TICKS  24
 
 /* Okabe and Ito's colours: told apart with any colour vision, and by their lightness in print. The yellow is darkened for white paper. */
@@ -183,7 +182,7 @@ static void marker(gp_str *out, double x, double y, double r, size_t series)
 {
     const char *c = palette[series % N_COLOURS];
     double s = r * 0.9;
-    switch ((series / N_COLOURS + series) % N_SHAPES) {
+    switch ((series % N_COLOURS + series / N_COLOURS) % N_SHAPES) {
     case 0:
         gp_str_addf(out, "<circle cx=\"%.2f\" cy=\"%.2f\" r=\"%.2f\" fill=\"%s\"/>\n", x, y, r, c);
         break;
@@ -323,10 +322,11 @@ static legend make_legend(const gp_figure *f, double width)
         l.n++;
         widest = fmax(widest, (double)gp_svg_columns(l.p->series[k].name));
     }
-    if (l.n == 0 || l.n > MAX_LEGEND) return (legend){.n = 0};
+    if (l.n == 0 || l.n > GP_FIGURE_LEGEND) return (legend){.n = 0};
     l.column_w = fmin(width, 36.0 + CHAR_W * widest + 14.0);
     l.columns = gp_min_size(l.n, gp_max_size(1, (size_t)(width / l.column_w)));
     l.rows = (l.n + l.columns - 1) / l.columns;
+    l.columns = (l.n + l.rows - 1) / l.rows; /* rows of equal length */
     l.h = LEGEND_ROW * (double)l.rows + 10.0;
     return l;
 }

@@ -30,6 +30,8 @@ typedef struct gp_panel {
     double x_range[2], y_range[2];
 } gp_panel;
 
+#define GP_FIGURE_LEGEND 96 /* a panel with more named series has no legend */
+
 typedef struct gp_figure {
     const char *title, *note; /* above and below the panels; NULL: none; a note may have several lines */
     const gp_panel *panel;

@@ -6,25 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Bytes of a valid UTF-8 sequence that XML may hold, or 0. */
-static size_t character(const unsigned char *s)
-{
-    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xC2 && s[0] < 0xE0 ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : s[0] >= 0xF0 && s[0] < 0xF5 ? 4 : 0;
-    if (n == 0) return 0;
-    unsigned c = n == 1 ? s[0] : s[0] & (0xFFU >> (n + 1));
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xC0) != 0x80) return 0;
-        c = c << 6 | (s[i] & 0x3F);
-    }
-    if (c < least[n] || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000) || c == 0xFFFE || c == 0xFFFF) return 0;
-    return c >= 0x20 || c == '\t' || c == '\n' ? n : 0;
-}
-
 void gp_svg_escape(gp_str *out, const char *text)
 {
-    for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        size_t n = character(s);
+    for (const char *s = text; *s;) {
+        size_t n = gp_utf8_char(s);
         switch (*s) {
         case '<':
             gp_str_add(out, "&lt;");
@@ -40,7 +25,7 @@ void gp_svg_escape(gp_str *out, const char *text)
             break;
         default:
             if (n)
-                gp_str_addn(out, (const char *)s, n);
+                gp_str_addn(out, s, n);
             else
                 gp_str_add(out, "\xEF\xBF\xBD"); /* U+FFFD */
         }
