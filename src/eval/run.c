@@ -130,8 +130,7 @@ static gopro_status test_one(run *x, gp_run_result *r, gp_subset s, const gp_lab
 
 static gopro_status test_all(run *x, gp_run_result *r, gopro_error *err)
 {
-    bool stats = (x->l->method->wants & GP_WANT_STATS) != 0;
-    GP_TRY(gp_testset_open(&x->test, x->q->bb, x->data, stats, x->opt, x->q->cache, x->w, err));
+    GP_TRY(gp_testset_open(&x->test, x->l, x->data, x->opt, x->q->cache, x->w, err));
     GP_TRY(test_one(x, r, x->q->subset, &x->labels, err));
     if (x->q->subset != GP_BASE) return GOPRO_OK;
     if (x->l->setup.csc) {
@@ -298,8 +297,7 @@ gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_t
     test_hash(hash, &x.labels);
     if (kept(r, q, hash, w)) goto out;
     GP_CHECK(open_learner(&x, q, err));
-    bool stats = (x.l->method->wants & GP_WANT_STATS) != 0;
-    GP_CHECK(gp_testset_open(&x.test, q->bb, *d, stats, q->opt, q->cache, w, err));
+    GP_CHECK(gp_testset_open(&x.test, x.l, *d, q->opt, q->cache, w, err));
     GP_CHECK(gp_evaluate(m, x.l, &x.test, &x.labels, w, err));
     gp_metrics_scores(&r->test[q->subset], m);
     r->tested[q->subset] = true;

@@ -80,6 +80,8 @@ static gopro_status run_itself(const gp_plan *p, const gp_unit *u, const gp_opti
     gp_run_request q = {.bb = p->bb, .opt = o, .data = p->data[u->data], .out = folder, .cache = cache};
     q.subset = p->protocol == GP_B2N ? GP_BASE : GP_ALL;
     if (st == GOPRO_OK) st = gp_run(&r, &q, w, &e);
+    if (st == GOPRO_OK && p->protocol == GP_B2N && !r.tested[GP_NEW])
+        st = gp_fail(&e, GOPRO_E_INVALID, "class-specific contexts have no accuracy on new classes; set coop.csc=0");
     free(folder);
     if (st == GOPRO_OK || st == GOPRO_E_CANCELLED)
         forget_failure(gp_unit_file(p, u, "failed.json"));

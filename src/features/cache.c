@@ -160,7 +160,7 @@ static gopro_status look_up(job *j, gopro_error *err)
     j->miss = malloc((q->n + 1) * sizeof *j->miss);
     if (!j->first || !j->miss) return gp_fail_nomem(err, q->n * sizeof *j->miss, "image features");
     for (size_t i = 0; i < q->n; i++) j->first[i] = (uint32_t)i;
-    if (q->cache_dir) {
+    if (q->cache_dir && !q->encode) {
         j->id = malloc((q->n + 1) * sizeof *j->id);
         if (!j->id) return gp_fail_nomem(err, q->n * sizeof *j->id, "image features");
         GP_TRY(space_key(&j->space, q, err));
@@ -214,7 +214,9 @@ static gopro_status run_tower(block *b, job *j, const uint32_t *at, size_t n, go
             break;
         }
         st = read_pixels(px, j, at + i, k, err);
-        if (st == GOPRO_OK)
+        if (st == GOPRO_OK && j->q->encode)
+            st = j->q->encode(j->q->user, b->feat + i * x->embed, px, k, err);
+        else if (st == GOPRO_OK)
             st = gp_vision_fwd(j->q->model, b->feat + i * x->embed, b->mu ? b->mu + i * per : NULL, b->sigma ? b->sigma + i * per : NULL,
                                px, k, err);
         if (st != GOPRO_OK) break;

@@ -28,6 +28,9 @@ typedef struct gp_features_request {
     bool skip_bad;         /* an unreadable image is marked, named in the log and counted; otherwise an error */
     const char *cache_dir; /* NULL: nothing is kept on disk */
     size_t cache_bytes;    /* the most the folder's entries may take; those unused longest go first */
+    /* What runs instead of the frozen image tower, or NULL; the disk then has no part in it. */
+    gopro_status (*encode)(void *user, float *feat, const float *pixels, size_t n, gopro_error *err);
+    void *user;
 } gp_features_request;
 
 /* Features on disk stand under the hash of the image file's bytes and that of weights, precision, kernels and preprocessing, so they serve

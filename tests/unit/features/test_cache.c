@@ -159,6 +159,35 @@ static void statistics_only_if_asked(void **state)
     gp_features_free(&less);
 }
 
+/* Twice the tower's features: what some other tower might say. */
+static gopro_status other_tower(void *user, float *feat, const float *pixels, size_t n, gopro_error *err)
+{
+    const world *w = user;
+    GP_TRY(gp_vision_fwd(w->t.m, feat, NULL, NULL, pixels, n, err));
+    for (size_t i = 0; i < n * tiny_arch().embed; i++) feat[i] *= 2;
+    return GOPRO_OK;
+}
+
+/* It neither takes what is on disk nor leaves anything there. */
+static void another_tower_is_not_kept(void **state)
+{
+    world *w = *state;
+    gp_features_request q = w->q;
+    q.encode = other_tower;
+    q.user = w;
+    gp_features *own = get(&q);
+    assert_int_equal(cache_files(w), 0);
+    gp_features *clip = get(&w->q);
+    assert_int_equal(cache_files(w), 1);
+    gp_features *again = get(&q);
+    for (size_t i = 0; i < N; i++)
+        for (size_t c = 0; c < clip->embed; c++) assert_true(own->feat[i][c] == 2 * clip->feat[i][c]);
+    same(own, again);
+    gp_features_free(&own);
+    gp_features_free(&clip);
+    gp_features_free(&again);
+}
+
 static void one_pixel_changes_one_image(void **state)
 {
     world *w = *state;
@@ -479,6 +508,7 @@ int main(void)
                                        CASE(names_do_not_matter),
                                        CASE(company_does_not_matter),
                                        CASE(precision_and_weights_are_part_of_the_key),
+                                       CASE(another_tower_is_not_kept),
                                        CASE(torn_files_are_computed_again),
                                        CASE(the_limit_is_kept),
                                        CASE(a_small_limit),
