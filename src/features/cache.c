@@ -160,7 +160,7 @@ static gopro_status look_up(job *j, gopro_error *err)
     j->miss = malloc((q->n + 1) * sizeof *j->miss);
     if (!j->first || !j->miss) return gp_fail_nomem(err, q->n * sizeof *j->miss, "image features");
     for (size_t i = 0; i < q->n; i++) j->first[i] = (uint32_t)i;
-    if (q->cache_dir && !q->encode) {
+    if (q->cache_dir) {
         j->id = malloc((q->n + 1) * sizeof *j->id);
         if (!j->id) return gp_fail_nomem(err, q->n * sizeof *j->id, "image features");
         GP_TRY(space_key(&j->space, q, err));
@@ -333,10 +333,12 @@ static void finish(job *j)
 
 gopro_status gp_features_get(gp_features **f, const gp_features_request *q, const gp_watch *w, gopro_error *err)
 {
-    job j = {.q = q, .w = w};
+    gp_features_request own = *q;
+    job j = {.q = &own, .w = w};
     *f = NULL;
     gopro_status st;
-    GP_CHECK(features_new(&j.x, q, err));
+    if (own.encode) own.cache_dir = NULL; /* what another tower says holds for nobody else */
+    GP_CHECK(features_new(&j.x, &own, err));
     GP_CHECK(look_up(&j, err));
     GP_CHECK(compute_all(&j, err));
     finish(&j);
