@@ -140,7 +140,7 @@ done
 
 # Several processes: the same report; a memory limit below one run makes them go one by one.
 expect 0 '6 runs to do; about .* with 3 at a time' "$gopro" protocol b2n --model m --data one,two --seeds 1-2 --out jobs --jobs 3 $options
-check "not every run is told" test "$(grep -c '^[a-z]* [A-Za-z]* .*HM' err.txt)" = 6
+check "not every run is told" test "$(grep -c ': base .*HM' err.txt)" = 6
 expect 0 'average' "$gopro" protocol b2n --model m --data one,two --seeds 1-2 --out single $options
 same jobs/b2n/report.csv single/b2n/report.csv
 expect 0 'more than the 1 MiB allowed; it runs alone' "$gopro" protocol b2n --model m --data two --seeds 1-2 --out tight --jobs 3 --memory 1 $options
