@@ -81,7 +81,7 @@ static gopro_status run_itself(const gp_plan *p, const gp_unit *u, const gp_opti
     q.subset = p->protocol == GP_B2N ? GP_BASE : GP_ALL;
     if (st == GOPRO_OK) st = gp_run(&r, &q, w, &e);
     if (st == GOPRO_OK && p->protocol == GP_B2N && !r.tested[GP_NEW])
-        st = gp_fail(&e, GOPRO_E_INVALID, "class-specific contexts have no accuracy on new classes; set coop.csc=0");
+        st = gp_fail(&e, GOPRO_E_INVALID, "what is learnt class by class has no accuracy on new classes");
     free(folder);
     if (st == GOPRO_OK || st == GOPRO_E_CANCELLED)
         forget_failure(gp_unit_file(p, u, "failed.json"));
