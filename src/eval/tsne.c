@@ -276,7 +276,7 @@ gopro_status gp_silhouette(double *score, const double *x, size_t n, size_t d, c
     s.sum = calloc(gp_pool_size(pool) * (K + 1), sizeof *s.sum);
     s.score = calloc(n + 1, sizeof *s.score);
     gopro_status st = count && s.sum && s.score ? GOPRO_OK : gp_fail_nomem(err, n * sizeof *s.score, "silhouettes");
-    *score = NAN;
+    *score = (double)NAN;
     for (size_t i = 0; st == GOPRO_OK && i < n; i++) classes += count[label[i]]++ == 0;
     if (st == GOPRO_OK && classes > 1) {
         gp_parallel_for(pool, (n + GP_TSNE_BLOCK - 1) / GP_TSNE_BLOCK, silhouette_block, &s);
