@@ -37,14 +37,18 @@ static const cli_flag eval_flags[] = {{"model", "FOLDER", "weights and tokenizer
                                       RELIABILITY_FLAG,
                                       CACHE_FLAG,
                                       END};
-static const cli_flag protocol_flags[] = {MODEL_FLAG,
-                                          {"data", "FOLDERS", "datasets, separated by commas; may be repeated"},
-                                          {"methods", "LIST", "separated by commas [zeroshot,gopro]"},
-                                          {"seeds", "LIST", "\"1,2,3\" or \"1-3\" [1-3]"},
-                                          {"out", "FOLDER", "run folders, cache and report"},
-                                          {"format", "text|md|csv", "of the table on standard output [text]"},
-                                          {"jobs", "N", "processes that share the runs [1]"},
-                                          END};
+#define STUDY_FLAGS \
+    MODEL_FLAG, {"data", "FOLDERS", "datasets (xd, dg: targets), separated by commas; may be repeated"}, \
+        {"source", "FOLDER", "xd, dg: the dataset trained on, with all its classes"}, {"seeds", "LIST", "\"1,2,3\" or \"1-3\" [1-3]"}, \
+        {"out", "FOLDER", "runs, cache and reports; what is there is not repeated"}, \
+        {"format", "text|md|tex|csv", "of the table on standard output [text]"}, {"jobs", "N", "runs at the same time [1]"}, \
+    { \
+        "memory", "MIB", "most memory of all jobs together [90 % of what is free]" \
+    }
+static const cli_flag protocol_flags[] = {STUDY_FLAGS, {"methods", "LIST", "separated by commas [zeroshot,gopro]"}, END};
+static const cli_flag ablate_flags[] = {
+    STUDY_FLAGS, {"methods", "LIST", "separated by commas [gopro]"}, {"protocol", "b2n|xd|dg", "what is measured [b2n]"}, END};
+static const cli_flag report_flags[] = {{"format", "text|md|tex|csv", "of the tables on standard output [text]"}, END};
 static const cli_flag predict_flags[] = {{"model", "FOLDER", "weights and tokenizer [the run's]"},
                                          {"classes", "LIST", "class names, separated by commas [those of training]"},
                                          {"classes-file", "FILE", "class names, one a line"},
@@ -84,8 +88,11 @@ const cli_command cli_commands[] = {
     {"zeroshot", "--data FOLDER", "accuracy of hand-written prompts", true, cmd_zeroshot, zeroshot_flags},
     {"train", "--data FOLDER --out RUN", "learn prompts from a few images per class and test them", true, cmd_train, train_flags},
     {"eval", "RUN", "test a run's prompts on a dataset", true, cmd_eval, eval_flags},
-    {"protocol", "b2n --data FOLDERS --out FOLDER", "base-to-new over methods, datasets and seeds, with the table", true, cmd_protocol,
-     protocol_flags},
+    {"protocol", "b2n|xd|dg [--source FOLDER] --data FOLDERS --out FOLDER",
+     "base-to-new, cross-dataset, domain generalisation over methods and seeds, with tables", true, cmd_protocol, protocol_flags},
+    {"ablate", "losses|tokens|shots|grid [option=v1,v2,...] --data FOLDERS --out FOLDER",
+     "the same with other losses, prompt lengths, shots, or any options as a grid", true, cmd_ablate, ablate_flags},
+    {"report", "FOLDER [NAME]", "make the tables of protocols and ablations again from their run folders", false, cmd_report, report_flags},
     {"predict", "RUN IMAGE...", "classify images with a run's prompts", true, cmd_predict, predict_flags},
     {"tsne", "RUN... --out FOLDER", "draw the test images as several runs embed them (t-SNE), with silhouette scores", true, cmd_tsne,
      tsne_flags},

@@ -337,10 +337,12 @@ static void finish(job *j)
 
 gopro_status gp_features_get(gp_features **f, const gp_features_request *q, const gp_watch *w, gopro_error *err)
 {
-    job j = {.q = q, .w = w};
+    gp_features_request own = *q;
+    job j = {.q = &own, .w = w};
     *f = NULL;
     gopro_status st;
-    GP_CHECK(features_new(&j.x, q, err));
+    if (own.encode) own.cache_dir = NULL; /* what another tower says holds for nobody else */
+    GP_CHECK(features_new(&j.x, &own, err));
     GP_CHECK(look_up(&j, err));
     GP_CHECK(compute_all(&j, err));
     finish(&j);
