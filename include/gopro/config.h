@@ -3,6 +3,8 @@
 #ifndef GOPRO_CONFIG_H
 #define GOPRO_CONFIG_H
 
+#include <stdbool.h>
+
 #include "gopro/base.h"
 
 #ifdef __cplusplus
@@ -22,6 +24,8 @@ GOPRO_API gopro_status gopro_config_load(gopro_config *config, const char *yaml_
 
 /* The value as text; malloc'ed, free with gopro_string_free.  NULL for an unknown name or when out of memory. */
 GOPRO_API char *gopro_config_get(const gopro_config *config, const char *name);
+/* True if the option was set, whatever the value; false: it has its default, which a method may replace by its own. */
+GOPRO_API bool gopro_config_is_set(const gopro_config *config, const char *name);
 GOPRO_API char *gopro_config_yaml(const gopro_config *config);
 GOPRO_API void gopro_string_free(char *text);
 

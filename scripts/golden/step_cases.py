@@ -21,6 +21,7 @@ GEOMETRIES = {
     "wide_text": "16,8,32,2,2,80,4,5,32,300,64",
     "deep": "24,8,24,5,3,24,5,3,24,90,17",
     "one_block": "16,4,40,1,4,36,1,2,32,150,33",
+    "ten_blocks": "24,8,48,10,3,40,9,5,24,100,30",
 }
 OUT, GRAD, FINAL = 1e-4, 5e-4, 2e-3  # largest difference relative to a tensor's largest number
 
@@ -44,6 +45,12 @@ CASES = {
         case("one_block", batch=6, classes=7), case("tiny", names="long", classes=12, n_ctx=2), case("wide_text", batch=1, classes=20),
         case("deep", n_ctx=8, classes=10, batch=3), case("wide_image", n_ctx=3, names="long"), case("tiny", batch=9, classes=3, seed=5),
         case("one_block", n_ctx=1, classes=1, batch=1),
+    ],
+    "maple": [
+        case(), case("wide_image", n_ctx=1, batch=1), case("wide_text", n_ctx=4, names="long"), case("deep", classes=1),
+        case("one_block", batch=6, classes=7), case("tiny", names="long", classes=12, depth=2), case("wide_text", depth=1, batch=1, classes=20),
+        case("deep", n_ctx=3, classes=10, batch=3), case("deep", depth=3, names="long"), case("tiny", n_ctx=3, depth=1, batch=9, seed=5),
+        case("one_block", n_ctx=4, classes=1, batch=1), case("ten_blocks", classes=6, batch=2),
     ],
     "stylip": [
         case(), case("wide_image", batch=1, n_ctx=1), case("wide_text", n_ctx=16, names="long"), case("deep", classes=1, alpha=1.0),
@@ -71,6 +78,9 @@ FIXTURES = {
     "coop_train": ("coop", dict(batch=3, classes=6), "train"),
     "cocoop": ("cocoop", dict(batch=2, classes=6)),
     "cocoop_train": ("cocoop", dict(batch=2, classes=6), "train"),
+    "maple": ("maple", dict(batch=3, classes=6)),
+    "maple_shallow": ("maple", dict(batch=2, classes=4, n_ctx=4, depth=1)),
+    "maple_train": ("maple", dict(batch=3, classes=6), "train"),
     "stylip": ("stylip", dict(batch=2, classes=6, n_ctx=3)),
     "stylip_train": ("stylip", dict(batch=2, classes=6, n_ctx=2), "train"),
     "slip": ("slip", dict(batch=3, classes=6, mlp_dim=12)),

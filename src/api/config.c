@@ -46,6 +46,13 @@ char *gopro_config_get(const gopro_config *config, const char *name)
     return text ? gp_strdup(text) : NULL;
 }
 
+bool gopro_config_is_set(const gopro_config *config, const char *name)
+{
+    for (size_t i = 0; config && name && i < gp_n_opts; i++)
+        if (strcmp(gp_opts[i].name, name) == 0) return gp_opt_is_set(config->o, name);
+    return false;
+}
+
 char *gopro_config_yaml(const gopro_config *config)
 {
     gp_str b = {0};

@@ -24,7 +24,7 @@
     }
 
 const gp_opt gp_opts[] = {
-    CHOICE_OPT("method", "gopro", "zeroshot|slip|coop|cocoop|stylip|gopro", "what is trained and tested"),
+    CHOICE_OPT("method", "gopro", "zeroshot|slip|coop|cocoop|maple|stylip|gopro", "what is trained and tested"),
     INT_OPT("seed", "1", 0, 9007199254740992.0, "names every random stream of a run"),
     INT_OPT("shots", "16", 1, 1e6, "training images per class; a class with fewer gives all it has"),
     INT_OPT("M", "4", 1, 64, "context tokens before the class name; equals the number of tokens of ctx_init if that is set"),
@@ -75,6 +75,8 @@ const gp_opt gp_opts[] = {
 
     CHOICE_OPT("coop.position", "end", "end|middle|front", "where the class name stands among the context tokens"),
     BOOL_OPT("coop.csc", "0", "a context of its own for every class; such contexts cannot classify other classes"),
+
+    INT_OPT("maple.depth", "9", 1, 128, "first blocks of both towers that have prompts of their own; at most as many as both have"),
 
     CHOICE_OPT("stylip.frg_norm", "rms", "rms|unit|none", "scale of the style and content features: sqrt(width), 1 or as they come"),
     BOOL_OPT("stylip.frg_center", "1", "subtract the mean statistics of the training shots"),

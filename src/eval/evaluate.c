@@ -40,15 +40,23 @@ gopro_status gp_classifier_logits(gp_classifier *c, gp_real *logits, const float
     return gp_learner_logits(c->l, &c->classes, logits, feat, mu, sigma, B, err);
 }
 
-gopro_status gp_testset_open(gp_testset *t, gp_backbone *b, const gp_dataset *d, bool stats, bool skip_bad, const char *cache_dir,
-                             const gp_watch *w, gopro_error *err)
+static gopro_status own_tower(void *user, float *feat, const float *pixels, size_t n, gopro_error *err)
 {
+    return gp_learner_encode(user, feat, NULL, NULL, pixels, n, err);
+}
+
+gopro_status gp_testset_open(gp_testset *t, gp_learner *l, const gp_dataset *d, bool skip_bad, const char *cache_dir, const gp_watch *w,
+                             gopro_error *err)
+{
+    const gp_backbone *b = l->bb;
     t->data = d;
     t->features = NULL;
     gp_features_request q = {.model = b->model, .precision = b->precision, .root = d->root, .item = d->test.item, .n = d->test.n};
-    q.stats = stats;
+    q.stats = (l->method->wants & GP_WANT_STATS) != 0;
     q.skip_bad = skip_bad;
     q.cache_dir = cache_dir;
+    if (l->method->wants & GP_WANT_PIXELS) q.encode = own_tower;
+    q.user = l;
     return gp_features_get(&t->features, &q, w, err);
 }
 

@@ -20,13 +20,14 @@ bool gp_classifier_wants_stats(const gp_classifier *c);
 gopro_status gp_classifier_logits(gp_classifier *c, gp_real *logits, const float *feat, const float *mu, const float *sigma, size_t B,
                                   gopro_error *err);
 
-/* Test images of a dataset with their features, shared by the label sets of a run. */
+/* Test images of a dataset with their features, shared by the label sets of a run: read from the cache or put there, but for a method with
+ * an image tower of its own, whose features hold for the one learner and stay in memory. */
 typedef struct gp_testset {
     const gp_dataset *data;
     gp_features *features; /* of data->test, in order */
 } gp_testset;
-gopro_status gp_testset_open(gp_testset *t, gp_backbone *b, const gp_dataset *d, bool stats, bool skip_bad, const char *cache_dir,
-                             const gp_watch *w, gopro_error *err);
+gopro_status gp_testset_open(gp_testset *t, gp_learner *l, const gp_dataset *d, bool skip_bad, const char *cache_dir, const gp_watch *w,
+                             gopro_error *err);
 void gp_testset_close(gp_testset *t);
 
 /* Accuracy and the rest of a label set's test images; m: free with gp_metrics_free. */

@@ -99,7 +99,7 @@ gopro_status gp_predict(gp_predictor *p, const gp_image *im, double *probability
     GP_TRY(gp_image_center(&crop, im, p->view.size, GP_BICUBIC, err));
     gp_image_normalise(p->pixels, &crop, p->view.mean, p->view.std);
     gp_image_free(&crop);
-    GP_TRY(gp_vision_fwd(p->bb->model, p->feat, p->mu, p->sigma, p->pixels, 1, err));
+    GP_TRY(gp_learner_encode(p->l, p->feat, p->mu, p->sigma, p->pixels, 1, err));
     GP_TRY(gp_classifier_logits(p->c, p->logits, p->feat, p->mu, p->sigma, 1, err));
     double best = -HUGE_VAL, sum = 0.0;
     for (size_t k = 0; k < p->K; k++) best = fmax(best, (double)p->logits[k]);

@@ -10,6 +10,7 @@ extern const gp_method gp_method_zeroshot;
 extern const gp_method gp_method_slip;
 extern const gp_method gp_method_coop;
 extern const gp_method gp_method_cocoop;
+extern const gp_method gp_method_maple;
 extern const gp_method gp_method_stylip;
 extern const gp_method gp_method_gopro;
 

@@ -8,7 +8,7 @@
 #include "methods/methods.h"
 
 #define MAX_ROWS  2048                /* suffix rows of a micro-step */
-#define MAX_SAVED ((size_t)192 << 20) /* bytes of activations it keeps */
+#define MAX_SAVED ((size_t)192 << 20) /* bytes of activations it keeps, of either tower */
 
 void gp_step_term(gp_tape *t, gp_step *s, const char *name, double weight, gp_var value)
 {
@@ -48,6 +48,8 @@ void gp_step_classify(gp_tape *t, gp_step *s, size_t first, gp_var x)
 
 size_t gp_step_micro(const gp_method *m, const gp_step *s)
 {
+    if ((m->wants & GP_WANT_PIXELS) && s->training)
+        return gp_max_size(1, gp_min_size(s->B, MAX_SAVED / gp_vision_prompt_bytes(s->setup->model, s->setup->M)));
     if (!(m->wants & GP_WANT_TEXT)) return s->B;
     const gp_tower_arch *a = &gp_model_arch(s->setup->model)->t;
     const size_t all = gp_text_plan_rows(s->plan), one = all / s->K + 1;

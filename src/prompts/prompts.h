@@ -57,6 +57,12 @@ gp_var gp_bias_net(gp_tape *t, gp_params *p, const char *name, gp_var x);
 gopro_status gp_ssl_head_declare(gp_params *p, const char *name, size_t E, size_t H, gopro_error *err);
 gp_var gp_ssl_head(gp_tape *t, gp_params *p, const char *name, gp_var x, bool training);
 
+/* Coupled prompts (METHODS 3.5) for the first J blocks of both towers: ctx and p_2 .. p_J [n, Dt] of the text tower, each with a linear map
+ * to the rows of the image tower; the maps of p_2 .. p_J start as copies of one draw.  words as for a context. */
+gopro_status gp_coupled_declare(gp_params *p, size_t n, size_t J, size_t Dt, size_t Dv, const gp_real *words, gopro_error *err);
+gp_var gp_coupled_text(gp_tape *t, gp_params *p, size_t J);  /* p_2 .. p_J, [(J-1) n, Dt]; J = 1: no rows */
+gp_var gp_coupled_image(gp_tape *t, gp_params *p, size_t J); /* proj(ctx), proj_2(p_2) .. proj_J(p_J), [J n, Dv] */
+
 /* Visual projector (METHODS 3.7 step 5) on normalised features v [n, E]: v + alpha (W v + b), or v + alpha BN(W v + b), or v. */
 typedef enum gp_projector_kind { GP_PV_RESIDUAL, GP_PV_LINEAR_BN, GP_PV_OFF } gp_projector_kind;
 gopro_status gp_projector_declare(gp_params *p, gp_projector_kind kind, size_t E, gopro_error *err);

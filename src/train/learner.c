@@ -193,6 +193,19 @@ gopro_status gp_learner_logits(gp_learner *l, const gp_classes *c, gp_real *logi
     return st;
 }
 
+gopro_status gp_learner_encode(gp_learner *l, float *feat, float *mu, float *sigma, const float *pixels, size_t B, gopro_error *err)
+{
+    if (!(l->method->wants & GP_WANT_PIXELS)) return gp_vision_fwd(l->bb->model, feat, mu, sigma, pixels, B, err);
+    const bool recording = gp_tape_set_recording(l->tape, false);
+    const gp_tape_mark mark = gp_tape_mark_get(l->tape);
+    gp_step s = {.setup = &l->setup, .p = l->p, .B = B, .view[0].pixels = pixels};
+    l->method->embed(l->tape, &s, feat);
+    const gopro_status st = gp_tape_status(l->tape, err);
+    gp_tape_pop(l->tape, mark);
+    gp_tape_set_recording(l->tape, recording);
+    return st;
+}
+
 double gp_learner_drift(const gp_learner *l)
 {
     if (!l->p || !l->ctx0) return 0.0;

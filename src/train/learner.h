@@ -47,6 +47,9 @@ void gp_classes_close(gp_classes *c);
 /* A step of the learner on a label set; views, labels and results are the caller's. */
 gp_step gp_learner_step(gp_learner *l, const gp_classes *c, size_t B);
 
+/* Raw features [B, embed] of images [B, 3, image, image] as gp_learner_logits takes them, with statistics if mu and sigma are given: the
+ * frozen tower's, or those of the method's own image tower (GP_WANT_PIXELS), which belong to this learner alone. */
+gopro_status gp_learner_encode(gp_learner *l, float *feat, float *mu, float *sigma, const float *pixels, size_t B, gopro_error *err);
 /* logits [B, K] of images from their raw features and statistics (NULL where the method wants none), as at test time. */
 gopro_status gp_learner_logits(gp_learner *l, const gp_classes *c, gp_real *logits, const float *feat, const float *mu, const float *sigma,
                                size_t B, gopro_error *err);

@@ -9,6 +9,7 @@ extern const gp_case_kind gp_case_zeroshot;
 extern const gp_case_kind gp_case_slip;
 extern const gp_case_kind gp_case_coop;
 extern const gp_case_kind gp_case_cocoop;
+extern const gp_case_kind gp_case_maple;
 extern const gp_case_kind gp_case_stylip;
 extern const gp_case_kind gp_case_gopro_paper;
 

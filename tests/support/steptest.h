@@ -42,6 +42,7 @@ typedef struct steptest_config {
     size_t K, B, M, threads;
     bool random_start; /* every tensor N(0, 0.3), also those that start at zero */
     const gp_real *word_ctx;
+    const gp_clip_arch *arch; /* NULL: steptest_arch */
 } steptest_config;
 
 static inline void steptest_prompts(steptest *x, size_t M)
@@ -73,7 +74,7 @@ static inline void steptest_views(steptest *x)
 
 static inline void steptest_make(steptest *x, const steptest_config *c)
 {
-    const gp_clip_arch arch = steptest_arch();
+    const gp_clip_arch arch = c->arch ? *c->arch : steptest_arch();
     gopro_error e = {0};
     *x = (steptest){.method = gp_method_find(c->method), .K = c->K, .B = c->B, .M = c->M};
     tiny_make(&x->model, &arch, c->threads ? c->threads : 1, NULL, GP_F32, false, &e);

@@ -112,9 +112,9 @@ static void compare(const char *expected, const char *found)
 
 static void test_golden(void **state)
 {
-    static const char *const name[] = {"zeroshot",    "gopro",        "gopro_no_moco", "gopro_con",  "train",  "coop",
-                                       "coop_middle", "coop_front",   "coop_csc",      "coop_train", "cocoop", "cocoop_train",
-                                       "stylip",      "stylip_train", "slip",          "slip_train"};
+    static const char *const name[] = {"zeroshot",    "gopro",    "gopro_no_moco", "gopro_con", "train",        "coop",  "coop_middle",
+                                       "coop_front",  "coop_csc", "coop_train",    "cocoop",    "cocoop_train", "maple", "maple_shallow",
+                                       "maple_train", "stylip",   "stylip_train",  "slip",      "slip_train"};
     fixture *f = *state;
     for (size_t i = 0; i < GP_COUNT(name); i++) {
         char path[512];
