@@ -78,6 +78,10 @@ static gopro_status pre_bwd(gp_model *m, const gp_slot_rows *p, gp_real *dprompt
     const gp_clip_weights *w = m->w;
     size_t D = w->arch.v.width;
     bool ok = true;
+    if (!w->v_ln_pre_g) { /* SLIP's image tower has none */
+        m->c->k->add(dprompts, d, p->n * D);
+        return GOPRO_OK;
+    }
     gp_real *y = gp_take(m->work, p->n, D, &ok), *mean = gp_take(m->work, p->n, 1, &ok), *rstd = gp_take(m->work, p->n, 1, &ok);
     if (!ok) return gp_fail_nomem(err, p->n * D * sizeof *y, "image gradients");
     m->c->k->layernorm_fwd(y, mean, rstd, p->rows, w->v_ln_pre_g, w->v_ln_pre_b, (gp_real)w->arch.v.eps, p->n, D);

@@ -207,7 +207,7 @@ static gopro_status one_run(gp_b2n *t, const gp_protocol_request *q, size_t d, s
     gp_run_request rq = {.bb = q->bb, .opt = o, .data = q->data[d], .subset = GP_BASE, .out = folder, .cache = cache};
     st = gp_run(&r, &rq, &own, &e);
     if (st == GOPRO_OK && !r.tested[GP_NEW])
-        st = gp_fail(&e, GOPRO_E_INVALID, "class-specific contexts have no accuracy on new classes; set coop.csc=0");
+        st = gp_fail(&e, GOPRO_E_INVALID, "what is learnt class by class has no accuracy on new classes");
     if (st == GOPRO_E_CANCELLED || st == GOPRO_E_NOMEM) {
         gp_fail(err, st, "%s: %s", what, e.msg);
         goto out;

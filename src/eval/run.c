@@ -131,10 +131,10 @@ static gopro_status test_all(run *x, gp_run_result *r, gopro_error *err)
     GP_TRY(gp_testset_open(&x->test, x->l, x->data, gp_opt_bool(x->opt, "data.skip_bad"), x->q->cache, x->w, err));
     GP_TRY(test_one(x, r, x->q->subset, &x->labels, err));
     if (x->q->subset != GP_BASE) return GOPRO_OK;
-    if (x->l->setup.csc) {
+    if (x->l->setup.csc && !x->l->setup.open_set) {
         if (x->w)
             gp_logf(&x->w->log, GP_LOG_WARN,
-                    "class-specific contexts say nothing about new classes: there is no accuracy on them and no harmonic mean");
+                    "what is learnt class by class says nothing about new classes: there is no accuracy on them and no harmonic mean");
         return GOPRO_OK;
     }
     GP_TRY(test_one(x, r, GP_NEW, &x->novel, err));
