@@ -53,6 +53,9 @@ int cmd_data(cli *c);
 int cmd_doctor(cli *c);
 int cmd_pretrain(cli *c);
 int cmd_bench(cli *c);
+int cmd_tsne(cli *c);
+int cmd_explain(cli *c);
+int cmd_curves(cli *c);
 
 /* args.c */
 int cli_parse(cli *c, int argc, char **argv); /* 0 or an exit status; *c is then freed by cli_free all the same */

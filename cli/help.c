@@ -30,6 +30,9 @@ static void flag_line(FILE *f, const char *name, const char *arg, const char *he
 static bool option_shown(const cli_command *k, const char *name)
 {
     bool pretrain = strncmp(name, "pretrain.", 9) == 0;
+    if (strcmp(k->name, "tsne") == 0)
+        return strcmp(name, "seed") == 0 || strcmp(name, "threads") == 0 || strcmp(name, "precision") == 0 ||
+               strncmp(name, "test.", 5) == 0 || strcmp(name, "data.skip_bad") == 0 || strcmp(name, "data.split_seed") == 0;
     if (strcmp(k->name, "pretrain") == 0)
         return pretrain || strcmp(name, "seed") == 0 || strcmp(name, "threads") == 0 || strcmp(name, "precision") == 0;
     return !pretrain;

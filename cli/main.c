@@ -13,13 +13,17 @@
     { \
         "cache", "FOLDER", "keeps image features between calls" \
     }
+#define RELIABILITY_FLAG \
+    { \
+        "reliability", "FILE", "draws accuracy against confidence (SVG)" \
+    }
 #define END \
     { \
         NULL, NULL, NULL \
     }
 
 static const cli_flag zeroshot_flags[] = {
-    MODEL_FLAG, {"data", "FOLDER", "dataset"}, {"subset", "all|base|new", "classes [all]"}, CACHE_FLAG, END};
+    MODEL_FLAG, {"data", "FOLDER", "dataset"}, {"subset", "all|base|new", "classes [all]"}, RELIABILITY_FLAG, CACHE_FLAG, END};
 static const cli_flag train_flags[] = {MODEL_FLAG,
                                        {"data", "FOLDER", "dataset: a folder per class, train/test above them, or split.json"},
                                        {"out", "FOLDER", "run folder; an interrupted run goes on from there"},
@@ -30,6 +34,7 @@ static const cli_flag eval_flags[] = {{"model", "FOLDER", "weights and tokenizer
                                       {"data", "FOLDER", "dataset [the run's]"},
                                       {"subset", "all|base|new", "classes [all]"},
                                       {"per-class", NULL, "accuracy of every class"},
+                                      RELIABILITY_FLAG,
                                       CACHE_FLAG,
                                       END};
 static const cli_flag protocol_flags[] = {MODEL_FLAG,
@@ -46,6 +51,21 @@ static const cli_flag predict_flags[] = {{"model", "FOLDER", "weights and tokeni
                                          {"top", "N", "classes shown for each image [5]"},
                                          {"zeroshot", NULL, "no run: hand-written prompts; needs classes"},
                                          END};
+static const cli_flag tsne_flags[] = {{"data", "FOLDER", "dataset [the first run's]"},
+                                      {"subset", "all|base|new", "classes [all]"},
+                                      {"out", "FOLDER", "gets tsne.svg, tsne.csv and tsne.json"},
+                                      {"zeroshot", NULL, "also the features of CLIP without training"},
+                                      {"points", "N", "images shown, drawn at random if there are more [2000]"},
+                                      {"perplexity", "P", "about the number of neighbours that count [30]"},
+                                      {"iterations", "N", "steps of the descent [1000]"},
+                                      {"model", "FOLDER", "weights and tokenizer for all [each run's]"},
+                                      CACHE_FLAG,
+                                      END};
+static const cli_flag explain_flags[] = {{"top", "N", "words shown for each token [5]"},
+                                         {"class", "NAME", "class-specific contexts: only this class"},
+                                         {"model", "FOLDER", "weights and tokenizer [the run's]"},
+                                         END};
+static const cli_flag curves_flags[] = {{"out", "FILE", "the figure (SVG) [curves.svg in the run, if it is one]"}, END};
 static const cli_flag step_flags[] = {{"weights", "FILE", "weights, or their folder"},
                                       {"case", "FILE", "the step's inputs and options"},
                                       {"out", "FILE", "what came out"},
@@ -67,6 +87,10 @@ const cli_command cli_commands[] = {
     {"protocol", "b2n --data FOLDERS --out FOLDER", "base-to-new over methods, datasets and seeds, with the table", true, cmd_protocol,
      protocol_flags},
     {"predict", "RUN IMAGE...", "classify images with a run's prompts", true, cmd_predict, predict_flags},
+    {"tsne", "RUN... --out FOLDER", "draw the test images as several runs embed them (t-SNE), with silhouette scores", true, cmd_tsne,
+     tsne_flags},
+    {"curves", "RUN...", "draw loss and training accuracy of one or several runs over the epochs", false, cmd_curves, curves_flags},
+    {"explain", "RUN", "the words nearest to a run's learnt context", false, cmd_explain, explain_flags},
     {"data", "check|draw FOLDER", "look at a dataset, or at its few-shot draw", true, cmd_data, data_flags},
     {"tokenize", "--vocab PATH", "JSON lines {\"text\":...} from standard input to token ids", false, cmd_tokenize, tokenize_flags},
     {"step", "--weights FILE --case FILE --out FILE", "one training step or training from a case file, for parity", false, cmd_step,

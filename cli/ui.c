@@ -76,7 +76,9 @@ static void progress_line(char *out, size_t cap, const gopro_progress *p)
     if (p->epochs) n += snprintf(out + n, cap - (size_t)n, "epoch %zu/%zu, ", p->epoch, p->epochs);
     n += snprintf(out + n, cap - (size_t)n, "%zu/%zu", p->done, p->total);
     if (p->has_loss) n += snprintf(out + n, cap - (size_t)n, ", loss %.4f, acc %.1f %%, lr %.3g", p->loss, p->accuracy, p->learning_rate);
-    snprintf(out + n, cap - (size_t)n, ", %.4g images/s, %zu MiB, %s left", p->images_per_second, p->peak_rss_mib, eta);
+    char rate[48] = "";
+    if (p->images_per_second > 0.0) snprintf(rate, sizeof rate, ", %.4g images/s", p->images_per_second);
+    snprintf(out + n, cap - (size_t)n, "%s, %zu MiB, %s left", rate, p->peak_rss_mib, eta);
 }
 
 /* A plain line now and then: after 1 s, then at growing distances up to a minute, and at the end of each stage that took long. */

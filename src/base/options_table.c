@@ -99,11 +99,12 @@ const gp_opt gp_opts[] = {
 
     BOOL_OPT("data.skip_bad", "0", "leave out images that do not decode instead of stopping"),
     INT_OPT("data.split_seed", "1", 0, 9007199254740992.0, "seed of the split made where a dataset has none"),
-    INT_OPT("data.cache_mib", "2048", 0, 16777216, "memory for decoded images and features, MiB"),
+    INT_OPT("data.cache_mib", "2048", 0, 16777216, "memory for decoded images, MiB"),
 
     INT_OPT("checkpoint.every", "10", 0, 1e6, "epochs between checkpoints; 0: only when interrupted"),
 
     INT_OPT("test.batch", "100", 1, 65536, "images per step when testing"),
+    INT_OPT("test.cache_mib", "8192", 0, 16777216, "largest folder of image features (--cache), MiB; those unused longest go first"),
 
     INT_OPT("pretrain.image", "64", 8, 4096, "image side, pixels"),
     INT_OPT("pretrain.patch", "16", 1, 512, "patch side, pixels; divides the image side"),

@@ -128,7 +128,7 @@ static gopro_status test_one(run *x, gp_run_result *r, gp_subset s, const gp_lab
 
 static gopro_status test_all(run *x, gp_run_result *r, gopro_error *err)
 {
-    GP_TRY(gp_testset_open(&x->test, x->l, x->data, gp_opt_bool(x->opt, "data.skip_bad"), x->q->cache, x->w, err));
+    GP_TRY(gp_testset_open(&x->test, x->l, x->data, x->opt, x->q->cache, x->w, err));
     GP_TRY(test_one(x, r, x->q->subset, &x->labels, err));
     if (x->q->subset != GP_BASE) return GOPRO_OK;
     if (x->l->setup.csc && !x->l->setup.open_set) {
@@ -235,7 +235,7 @@ gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_t
     }
     GP_CHECK(gp_dataset_open(d, q->data, &rules, w ? &w->log : NULL, err));
     GP_CHECK(gp_labelset_make(&x.labels, *d, NULL, q->subset, err));
-    GP_CHECK(gp_testset_open(&x.test, x.l, *d, rules.skip_bad_images, q->cache, w, err));
+    GP_CHECK(gp_testset_open(&x.test, x.l, *d, q->opt, q->cache, w, err));
     GP_CHECK(gp_evaluate(m, x.l, &x.test, &x.labels, w, err));
     gp_metrics_scores(&r->test[q->subset], m);
     r->tested[q->subset] = true;

@@ -40,7 +40,7 @@ void gp_class_hash(char hex[65], const char *const *class_name, size_t K)
 
 bool gp_option_matters(size_t i)
 {
-    static const char *const exempt[] = {"threads", "loader.threads", "data.cache_mib", "checkpoint.every"};
+    static const char *const exempt[] = {"threads", "loader.threads", "data.cache_mib", "test.cache_mib", "checkpoint.every"};
     const char *name = gp_opts[i].name;
     if (strncmp(name, "pretrain.", 9) == 0) return false;
     for (size_t e = 0; e < GP_COUNT(exempt); e++)
