@@ -45,7 +45,7 @@ static void methods_help(FILE *f)
     for (size_t m = 0; m < gopro_method_count(); m++) {
         const char *base = "", *all = "", *option;
         const bool own = gopro_method_default(m, 0, &base, &all) != NULL;
-        fprintf(f, "  %-10s %-*s", gopro_method_name(m), own ? 8 : 0, gopro_method_title(m));
+        fprintf(f, "  %-13s %-*s", gopro_method_name(m), own ? 12 : 0, gopro_method_title(m));
         for (size_t i = 0; (option = gopro_method_default(m, i, &base, &all)); i++) {
             fprintf(f, " %s=%s", option, base);
             if (strcmp(base, all) != 0) fprintf(f, " (%s)", all);
