@@ -13,27 +13,45 @@
     { \
         "cache", "FOLDER", "keeps image features between calls" \
     }
+#define ROOT_FLAG \
+    { \
+        "root", "FOLDER", "the field's datasets lie there; they are then opened by name ($GOPRO_ROOT)" \
+    }
+#define NAMES_FLAG \
+    { \
+        "class-names", "FILE", "names of the classes: one a line, or \"class TAB name\"" \
+    }
 #define END \
     { \
         NULL, NULL, NULL \
     }
 
-static const cli_flag zeroshot_flags[] = {
-    MODEL_FLAG, {"data", "FOLDER", "dataset"}, {"subset", "all|base|new", "classes [all]"}, CACHE_FLAG, END};
+static const cli_flag zeroshot_flags[] = {MODEL_FLAG,
+                                          {"data", "DATA", "dataset: folder, list, tar or name"},
+                                          ROOT_FLAG,
+                                          NAMES_FLAG,
+                                          {"subset", "all|base|new", "classes [all]"},
+                                          CACHE_FLAG,
+                                          END};
 static const cli_flag train_flags[] = {MODEL_FLAG,
-                                       {"data", "FOLDER", "dataset: a folder per class, train/test above them, or split.json"},
+                                       {"data", "DATA", "dataset: a folder per class, a list, a tar, or a name of 'gopro data list'"},
+                                       ROOT_FLAG,
+                                       NAMES_FLAG,
                                        {"out", "FOLDER", "run folder; an interrupted run goes on from there"},
                                        {"subset", "all|base", "classes trained on; base is tested on base and new [all]"},
                                        CACHE_FLAG,
                                        END};
 static const cli_flag eval_flags[] = {{"model", "FOLDER", "weights and tokenizer [the run's]"},
-                                      {"data", "FOLDER", "dataset [the run's]"},
+                                      {"data", "DATA", "dataset [the run's]"},
+                                      ROOT_FLAG,
+                                      NAMES_FLAG,
                                       {"subset", "all|base|new", "classes [all]"},
                                       {"per-class", NULL, "accuracy of every class"},
                                       CACHE_FLAG,
                                       END};
 static const cli_flag protocol_flags[] = {MODEL_FLAG,
-                                          {"data", "FOLDERS", "datasets, separated by commas; may be repeated"},
+                                          {"data", "LIST", "datasets, separated by commas; may be repeated"},
+                                          ROOT_FLAG,
                                           {"methods", "LIST", "separated by commas [zeroshot,gopro]"},
                                           {"seeds", "LIST", "\"1,2,3\" or \"1-3\" [1-3]"},
                                           {"out", "FOLDER", "run folders, cache and report"},
@@ -53,8 +71,18 @@ static const cli_flag step_flags[] = {{"weights", "FILE", "weights, or their fol
                                       {"threads", "N", "0: all processors [0]"},
                                       END};
 static const cli_flag tokenize_flags[] = {{"vocab", "PATH", "merges file or model folder"}, END};
-static const cli_flag data_flags[] = {
-    {"shots", "N", "images per class [16]"}, {"seed", "N", "of the draw [1]"}, {"decode", NULL, "check: read every image"}, END};
+static const cli_flag data_flags[] = {ROOT_FLAG,
+                                      NAMES_FLAG,
+                                      {"data", "DATA", "the dataset, instead of an argument"},
+                                      {"limit", "N", "check: missing or unreadable files named; 0: all [20]"},
+                                      {"sample", "N", "check: images decoded, spread over the lists [64]"},
+                                      {"decode", NULL, "check: decode every image"},
+                                      {"per-class", NULL, "check: images of every class"},
+                                      {"shots", "N", "draw: images per class [16]"},
+                                      {"seed", "N", "draw: its seed [1]"},
+                                      {"export", "FILE", "draw: written there as JSON, paths relative"},
+                                      {"import", "FILE", "draw: read instead of drawn; list, table, JSON Lines, JSON"},
+                                      END};
 static const cli_flag doctor_flags[] = {END};
 static const cli_flag bench_flags[] = {{"classes", "N", "[50]"}, {"batch", "N", "images [4]"}, {"repeats", "N", "steps timed [5]"}, END};
 static const cli_flag pretrain_flags[] = {
@@ -67,7 +95,7 @@ const cli_command cli_commands[] = {
     {"protocol", "b2n --data FOLDERS --out FOLDER", "base-to-new over methods, datasets and seeds, with the table", true, cmd_protocol,
      protocol_flags},
     {"predict", "RUN IMAGE...", "classify images with a run's prompts", true, cmd_predict, predict_flags},
-    {"data", "check|draw FOLDER", "look at a dataset, or at its few-shot draw", true, cmd_data, data_flags},
+    {"data", "list | check DATA... | draw DATA", "known datasets; whether one is complete; its few-shot draw", true, cmd_data, data_flags},
     {"tokenize", "--vocab PATH", "JSON lines {\"text\":...} from standard input to token ids", false, cmd_tokenize, tokenize_flags},
     {"step", "--weights FILE --case FILE --out FILE", "one training step or training from a case file, for parity", false, cmd_step,
      step_flags},

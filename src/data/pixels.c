@@ -1,11 +1,9 @@
 /* pixels.c - the test transform of a run of images, decoded on the pool.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/file.h"
 #include "base/pool.h"
+#include "data/bytes.h"
 #include "data/loader.h"
 
 typedef struct job {
@@ -23,15 +21,12 @@ static gopro_status one_image(const job *j, size_t i, gopro_error *err)
 {
     const size_t R = j->c->size;
     gp_image im = {0}, crop = {0};
-    char *path = gp_path_join(j->root, j->item[i].path);
-    if (!path) return gp_fail_nomem(err, strlen(j->item[i].path), "a path");
-    gopro_status st = gp_image_read(&im, path, err);
+    gopro_status st = gp_item_read(&im, j->root, &j->item[i], err);
     if (st == GOPRO_OK && (st = gp_image_center(&crop, &im, j->c->size, GP_BICUBIC, err)) != GOPRO_OK)
-        st = gp_fail_in(err, GOPRO_E_DATA, "image '%s'", path);
+        st = gp_fail_in(err, GOPRO_E_DATA, "image '%s/%s'", j->root, j->item[i].path);
     if (st == GOPRO_OK) gp_image_normalise(j->x + i * 3 * R * R, &crop, j->c->mean, j->c->std);
     gp_image_free(&im);
     gp_image_free(&crop);
-    free(path);
     return st;
 }
 

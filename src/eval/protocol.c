@@ -136,13 +136,14 @@ static gopro_status probe(double *seconds, const gp_protocol_request *q, size_t 
     gp_watch silent = {.log = {.cancelled = w ? w->log.cancelled : NULL, .user = w ? w->log.user : NULL}};
     gp_options *o = run_options(q, method, q->seed[0]);
     gopro_status st = o ? GOPRO_OK : gp_fail_nomem(err, 0, "options");
-    gp_data_rules rules = {.skip_bad_images = true, .split_seed = (uint64_t)gp_opt_int(q->opt, "data.split_seed")};
+    gp_data_rules rules = gp_data_rules_of(q->opt);
+    rules.skip_bad_images = true;
     *seconds = 0.0;
     if (st == GOPRO_OK) st = gp_options_settle(o, q->bb->tok, err);
     if (st == GOPRO_OK) st = gp_learner_create(&l, q->bb, o, err);
     if (st != GOPRO_OK || !gp_learner_trains(l)) goto out;
     GP_CHECK(gp_dataset_open(&data, q->data[d], &rules, &silent.log, err));
-    GP_CHECK(gp_draw_make(&draw, data, (size_t)gp_opt_int(o, "shots"), q->seed[0], &silent.log, err));
+    GP_CHECK(gp_draw_of(&draw, data, o, &silent.log, err));
     GP_CHECK(gp_labelset_make(&ls, data, &draw, GP_BASE, err));
     GP_CHECK(gp_train_probe(&step, l, ls.class_name, ls.K, err));
     *seconds = step * (double)gp_loader_iters(ls.n_train, (size_t)gp_opt_int(o, "optim.batch")) * (double)gp_opt_int(o, "optim.epochs");

@@ -5,11 +5,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "data/bytes.h"
 #include "data/loader.h"
 #include "weights/safetensors.h"
 
@@ -71,12 +71,10 @@ static gopro_status list_key(char hex[65], const gp_features_request *q, gopro_e
                 (int)q->precision, gp_model_compute(q->model)->k->name, a->image, (double)a->mean[0], (double)a->mean[1],
                 (double)a->mean[2], (double)a->std[0], (double)a->std[1], (double)a->std[2]);
     for (size_t i = 0; i < q->n && !line.failed; i++) {
-        struct stat sb = {0};
-        char *path = gp_path_join(q->root, q->item[i].path);
-        if (path && stat(path, &sb) != 0) sb.st_size = -1; /* reading it will say why */
-        if (!path) line.failed = true;
-        free(path);
-        gp_str_addf(&line, "%s %jd %jd.%09ld\n", q->item[i].path, (intmax_t)sb.st_size, (intmax_t)sb.st_mtim.tv_sec, sb.st_mtim.tv_nsec);
+        gp_item_stamp sb;
+        const bool there = gp_item_stat(&sb, q->root, &q->item[i]); /* reading it will say why not */
+        gp_str_addf(&line, "%s %jd %jd.%09ld\n", q->item[i].path, there ? (intmax_t)sb.size : -1, (intmax_t)sb.changed.tv_sec,
+                    sb.changed.tv_nsec);
         if (line.len > 60000 && !line.failed) {
             gp_sha256_add(&c, line.s, line.len);
             line.len = 0;
