@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/pool.h"
 #include "base/str.h"
 #include "data/bytes.h"
@@ -59,8 +60,10 @@ static void check_files(const checker *c)
                 changed += stamp.size == 0;
                 continue;
             }
-            if (++c->r->missing <= c->q->name_limit || c->q->name_limit == 0)
-                tell(c, GP_FOUND_FILE, "missing (%s): %s/%s", gp_part_name[p], c->d->root, s->item[i].path);
+            if (++c->r->missing > c->q->name_limit && c->q->name_limit) continue;
+            char *path = gp_path_join(c->d->root, s->item[i].path);
+            tell(c, GP_FOUND_FILE, "missing (%s): %s", gp_part_name[p], path ? path : s->item[i].path);
+            free(path);
         }
     }
     if (c->r->missing == total)

@@ -33,8 +33,9 @@ static bool ignored(const gp_folder_plan *p, const char *name)
 static gopro_status not_an_image(gp_ds_build *b, const char *folder, const char *name, bool is_dir, gopro_error *err)
 {
     if (!b->rules.skip_bad_images)
-        return gp_fail(err, GOPRO_E_DATA, "'%s/%s' is %s; expected .jpg, .jpeg, .png or .webp images only: remove it or set data.skip_bad",
-                       folder, name, is_dir ? "a folder inside a class folder" : "not an image");
+        return gp_fail(err, GOPRO_E_DATA,
+                       "'%s/%s' is %s; expected .jpg, .jpeg, .png, .webp or .gif images only: remove it or set data.skip_bad", folder, name,
+                       is_dir ? "a folder inside a class folder" : "not an image");
     if (b->n_skipped++ == 0) gp_logf(b->log, GP_LOG_WARN, "'%s/%s' is not an image: skipped", folder, name);
     return GOPRO_OK;
 }

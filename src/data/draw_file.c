@@ -97,23 +97,29 @@ static bool look_up_end(const finder *f, int part, const char *path, uint32_t *p
     return false;
 }
 
+/* Projects differ in '_' and case. */
+static bool same_name(const char *a, const char *b)
+{
+    for (;; a++, b++) {
+        const int ca = *a == '_'                ? ' '
+                       : *a >= 'A' && *a <= 'Z' ? *a + 32
+                                                : *a,
+                  cb = *b == '_'                ? ' '
+                       : *b >= 'A' && *b <= 'Z' ? *b + 32
+                                                : *b;
+        if (ca != cb || ca == 0) return ca == cb;
+    }
+}
+
+/* The label decides where there is one: names are spelt in many ways. */
 static gopro_status check_class(const finder *f, const gp_item *it, const char *name, long long label, gopro_error *err)
 {
     if (label >= 0 && (size_t)label != it->label)
         return gp_fail(err, GOPRO_E_DATA, "'%s': '%s' has the label %lld there and %u in dataset '%s'; the draw was made from other lists",
                        f->what, it->path, label, it->label, f->d->name);
-    if (name && strcmp(name, f->d->class_name[it->label]) != 0) {
-        /* Projects differ in '_' and case; another class altogether is a mistake. */
-        char *pair[2] = {gp_strdup(name), gp_strdup(f->d->class_name[it->label])};
-        for (int i = 0; i < 2; i++)
-            for (char *c = pair[i]; c && *c; c++) *c = (char)(*c == '_' ? ' ' : *c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
-        const bool same = pair[0] && pair[1] && strcmp(pair[0], pair[1]) == 0;
-        free(pair[0]);
-        free(pair[1]);
-        if (!same && label < 0)
-            return gp_fail(err, GOPRO_E_DATA, "'%s': '%s' is of class '%s' there and '%s' in dataset '%s'", f->what, it->path, name,
-                           f->d->class_name[it->label], f->d->name);
-    }
+    if (label < 0 && name && !same_name(name, f->d->class_name[it->label]))
+        return gp_fail(err, GOPRO_E_DATA, "'%s': '%s' is of class '%s' there and '%s' in dataset '%s'", f->what, it->path, name,
+                       f->d->class_name[it->label], f->d->name);
     return GOPRO_OK;
 }
 
@@ -170,7 +176,7 @@ static gopro_status take_object(finder *f, int part, json_t *o, gopro_error *err
                              *const name_key[] = {"_classname", "classname", "class", NULL}, *const split_key[] = {"_split", "split", NULL};
     const char *path = first_string(o, path_key), *split = first_string(o, split_key);
     if (!path) return gp_fail(err, GOPRO_E_DATA, "'%s': an entry has no path; expected impath (or _impath) and label", f->what);
-    if (split) part = gp_part_parse(split, strlen(split));
+    if (split) part = (int)gp_part_parse(split, strlen(split));
     if (part == GP_PARTS) return gp_fail(err, GOPRO_E_DATA, "'%s': the split '%s' is none of train, val and test", f->what, split);
     return take(f, part, path, first_integer(o, label_key), first_string(o, name_key), err);
 }
@@ -283,7 +289,7 @@ static bool looks_like_json_lines(const char *text, size_t size)
 {
     const char *nl = memchr(text, '\n', size);
     json_t *o = json_loadb(text, nl ? (size_t)(nl - text) : size, 0, NULL);
-    const bool yes = json_is_object(o) && !json_object_get(o, "train");
+    const bool yes = json_is_object(o) && !json_object_get(o, "train") && !json_object_get(o, "val");
     json_decref(o);
     return yes;
 }

@@ -295,7 +295,8 @@ static gopro_status check_untrained(const gp_rows *r, const uint32_t *to, const 
     gopro_status st = GOPRO_OK;
     for (size_t i = 0; any && i < r->n && st == GOPRO_OK; i++)
         if (!seen[to[r->row[i].key]])
-            st = gp_fail(err, GOPRO_E_DATA, "'%s': the class '%s' has %s images but no training images; give it some, or leave the class out", what,
+            st = gp_fail(err, GOPRO_E_DATA,
+                         "'%s': the class '%s' has %s images but no training images; give it some, or leave the class out", what,
                          r->key.word[r->row[i].key], gp_part_name[r->row[i].part]);
     free(seen);
     return st;

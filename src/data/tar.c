@@ -186,18 +186,18 @@ static void trim(gp_str *b)
     while (b->len && strchr(" \r\n\t", b->s[b->len - 1])) b->s[--b->len] = '\0';
 }
 
-/* Class, part and domain from the folders of a name: [.../][DOMAIN/][PART/]CLASS/file or [PART/][DOMAIN/]CLASS/file. */
+/* From the folders of a name: the last is the class unless a companion said it; above stand a part and a domain, in either order. */
 typedef struct folders {
     const char *cls, *domain;
     size_t n_cls, n_domain;
     gp_part part;
 } folders;
 
-static folders folders_of(const char *name)
+static folders folders_of(const char *name, bool has_class)
 {
     folders f = {.part = GP_PARTS};
     const char *end = strrchr(name, '/');
-    for (int up = 0; end && end > name && up < 3; up++) {
+    for (int up = has_class ? 1 : 0; end && end > name && up < 3; up++) {
         const char *from = end;
         while (from > name && from[-1] != '/') from--;
         const size_t n = (size_t)(end - from);
@@ -217,9 +217,9 @@ static gopro_status add_sample(gp_rows *r, sample *s, const tar *t, gp_part part
 {
     if (!s->has_image) return GOPRO_OK;
     const char *inside = strchr(s->image.s, '/') + 1; /* after the tar's own name */
-    folders f = folders_of(inside);
-    if (part != GP_PARTS) f.part = part;
     const gp_str *from = s->cls.len ? &s->cls : s->json_class.len ? &s->json_class : s->text.len ? &s->text : NULL;
+    folders f = folders_of(inside, from != NULL);
+    if (part != GP_PARTS) f.part = part;
     if (from) f.cls = from->s, f.n_cls = from->len;
     if (s->json_domain.len) f.domain = s->json_domain.s, f.n_domain = s->json_domain.len;
     if (s->json_split.len) {
