@@ -104,11 +104,12 @@ const gp_opt gp_opts[] = {
                "file that names the classes: one a line, or \"class TAB name\"; empty: classes.txt beside the images"),
     STRING_OPT("data.draw", "", "few-shot draw taken from this file instead of shots and seed; empty: drawn"),
     BOOL_OPT("data.any_path", "0", "let lists and archives name absolute paths and '..'"),
-    INT_OPT("data.cache_mib", "2048", 0, 16777216, "memory for decoded images and features, MiB"),
+    INT_OPT("data.cache_mib", "2048", 0, 16777216, "memory for decoded images, MiB"),
 
     INT_OPT("checkpoint.every", "10", 0, 1e6, "epochs between checkpoints; 0: only when interrupted"),
 
     INT_OPT("test.batch", "100", 1, 65536, "images per step when testing"),
+    INT_OPT("test.cache_mib", "8192", 0, 16777216, "largest folder of image features (--cache), MiB; those unused longest go first"),
 
     INT_OPT("pretrain.image", "64", 8, 4096, "image side, pixels"),
     INT_OPT("pretrain.patch", "16", 1, 512, "patch side, pixels; divides the image side"),

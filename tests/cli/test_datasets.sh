@@ -35,7 +35,7 @@ has() { # NAME FOLDER CLASSES TRAIN VAL TEST TEMPLATE
     expect 0 "all +accuracy .*$6 images, $3 classes" "$gopro" zeroshot --quiet $small --data "$1" --root root
 }
 photo='a photo of a \{\}\.'
-has imagenet imagenet 6 18 0 12 "$photo"
+has imagenet imagenet 12 36 0 24 "$photo"
 has caltech101 caltech-101 4 16 8 8 "$photo"
 has oxford_pets oxford_pets 5 20 10 10 'a photo of a \{\}, a type of pet\.'
 has stanford_cars stanford_cars 4 16 8 8 "$photo"
@@ -47,15 +47,15 @@ has dtd dtd 4 16 8 8 '\{\} texture\.'
 has eurosat eurosat 4 16 8 8 'a centered satellite photo of \{\}\.'
 has ucf101 ucf101 4 16 8 8 'a photo of a person doing \{\}\.'
 has imagenetv2 imagenetv2 12 0 0 18 "$photo"
-has imagenet_sketch imagenet-sketch 6 0 0 12 "$photo"
-has imagenet_a imagenet-adversarial 3 0 0 3 "$photo"
-has imagenet_r imagenet-rendition 3 0 0 3 "$photo"
+has imagenet_sketch imagenet-sketch 12 0 0 24 "$photo"
+has imagenet_a imagenet-adversarial 6 0 0 6 "$photo"
+has imagenet_r imagenet-rendition 6 0 0 6 "$photo"
 
 # Class lists and their order.
 names() { "$gopro" data check "$1" --root root --sample 0 --per-class 2>/dev/null | awk '/ class$/ {on=1; next} on && /^ *[0-9]/ {sub(/^ *[0-9]+ +[0-9]+ +[0-9]+  /, ""); printf "%s;", $0}'; }
-check "ImageNet" test "$(names imagenet)" = "tench;goldfish;crane bird;construction crane;missile;missile;"
-check "ImageNet-A" test "$(names imagenet_a)" = "goldfish;construction crane;missile;"
-check "ImageNet-R" test "$(names imagenet_r)" = "tench;crane bird;missile;"
+check "ImageNet" test "$(names imagenet | cut -d";" -f1-7)" = "tench;goldfish;crane bird;construction crane;missile;missile;name 0"
+check "ImageNet-A" test "$(names imagenet_a)" = "goldfish;construction crane;missile;name 1;name 3;name 5;"
+check "ImageNet-R" test "$(names imagenet_r)" = "tench;crane bird;missile;name 0;name 2;name 4;"
 check "V2: folders are numbers" test "$(names imagenetv2 | cut -d';' -f1-3,11-12)" = "tench;goldfish;crane bird;name 4;name 5"
 check "FGVC" test "$(names fgvc_aircraft)" = "707-320;Cessna 525;Cessna 560;F/A-18;"
 check "Caltech" test "$(names caltech101)" = "face;leopard;ibis;yin_yang;"
@@ -70,6 +70,11 @@ check "where the data was" grep -q '"data_path": "/.*/root/eurosat"' r_eurosat/r
 expect 0 "8 images" "$gopro" eval --quiet r_eurosat
 expect 0 "average" "$gopro" protocol b2n $small --data oxford_pets,fgvc_aircraft,dtd --root root --seeds 1 --out b2n $few
 expect 0 "average" env GOPRO_ROOT=root "$gopro" protocol b2n --quiet $small --data oxford_pets,fgvc_aircraft,dtd --seeds 1 --out b2n $few
+expect 0 "average" "$gopro" protocol xd $small --source imagenet --root root --out xd --seeds 1 --quiet $few \
+    --data caltech101,oxford_pets,stanford_cars,oxford_flowers,food101,fgvc_aircraft,sun397,dtd,eurosat,ucf101
+expect 0 "average" "$gopro" protocol dg $small --source imagenet --data imagenetv2,imagenet_sketch,imagenet_a,imagenet_r --root root --out dg \
+    --seeds 1 --quiet $few
+check "a target is not tested with its own classes" grep -q imagenet_a out.txt
 
 # What goes wrong, and what to do about it.
 copy() { rm -rf w && mkdir w && cp -rl "root/$1" "w/$1"; }
