@@ -73,7 +73,8 @@ static const cli_flag predict_flags[] = {{"model", "FOLDER", "weights and tokeni
                                          {"top", "N", "classes shown for each image [5]"},
                                          {"zeroshot", NULL, "no run: hand-written prompts; needs classes"},
                                          END};
-static const cli_flag tsne_flags[] = {{"data", "FOLDER", "dataset [the first run's]"},
+static const cli_flag tsne_flags[] = {{"data", "DATA", "dataset [the first run's]"},
+                                      ROOT_FLAG,
                                       {"subset", "all|base|new", "classes [all]"},
                                       {"out", "FOLDER", "gets tsne.svg, tsne.csv and tsne.json"},
                                       {"zeroshot", NULL, "also the features of CLIP without training"},
