@@ -26,8 +26,7 @@ static gopro_status one_image(const job *j, size_t i, gopro_error *err)
     char *path = gp_path_join(j->root, j->item[i].path);
     if (!path) return gp_fail_nomem(err, strlen(j->item[i].path), "a path");
     gopro_status st = gp_image_read(&im, path, err);
-    if (st == GOPRO_OK && (st = gp_image_center(&crop, &im, j->c->size, GP_BICUBIC, err)) != GOPRO_OK)
-        st = gp_fail_in(err, GOPRO_E_DATA, "image '%s'", path);
+    if (st == GOPRO_OK && (st = gp_view_test(&crop, &im, j->c, err)) != GOPRO_OK) st = gp_fail_in(err, GOPRO_E_DATA, "image '%s'", path);
     if (st == GOPRO_OK) gp_image_normalise(j->x + i * 3 * R * R, &crop, j->c->mean, j->c->std);
     gp_image_free(&im);
     gp_image_free(&crop);

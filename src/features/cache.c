@@ -67,9 +67,12 @@ static gopro_status list_key(char hex[65], const gp_features_request *q, gopro_e
     gp_sha256 c;
     gp_sha256_init(&c);
     gp_str line = {0};
-    gp_str_addf(&line, "gopro features 1\n%s %d %s\ncenter bicubic %zu %.9g %.9g %.9g %.9g %.9g %.9g\n", gp_model_weights(q->model)->hash,
-                (int)q->precision, gp_model_compute(q->model)->k->name, a->image, (double)a->mean[0], (double)a->mean[1],
-                (double)a->mean[2], (double)a->std[0], (double)a->std[1], (double)a->std[2]);
+    gp_str_addf(&line, "gopro features 1\n%s %d %s\n", gp_model_weights(q->model)->hash, (int)q->precision,
+                gp_model_compute(q->model)->k->name);
+    gp_str_addf(&line, "tower %zu %d %.9g\n", a->v.heads, (int)a->v.act, a->v.eps); /* may be chosen, with the same weights */
+    gp_str_addf(&line, "center %s %zu %zu %.9g %.9g %.9g %.9g %.9g %.9g\n", a->bilinear ? "bilinear" : "bicubic",
+                a->resize ? a->resize : a->image, a->image, (double)a->mean[0], (double)a->mean[1], (double)a->mean[2], (double)a->std[0],
+                (double)a->std[1], (double)a->std[2]);
     for (size_t i = 0; i < q->n && !line.failed; i++) {
         struct stat sb = {0};
         char *path = gp_path_join(q->root, q->item[i].path);
@@ -161,7 +164,8 @@ static gopro_status compute_all(gp_features *x, const gp_features_request *q, co
 {
     const gp_clip_arch *a = gp_model_arch(q->model);
     store *s = x->own;
-    gp_view_config vc = {.size = (uint32_t)a->image, .scale_min = 1.0, .scale_max = 1.0};
+    gp_view_config vc = {
+        .size = (uint32_t)a->image, .resize = (uint32_t)a->resize, .bilinear = a->bilinear, .scale_min = 1.0, .scale_max = 1.0};
     memcpy(vc.mean, a->mean, sizeof vc.mean);
     memcpy(vc.std, a->std, sizeof vc.std);
     size_t nf, ns, np, per = x->layers * x->width;

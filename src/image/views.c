@@ -200,9 +200,14 @@ gopro_status gp_augmix(float *x, const gp_image *crop, const float mean[3], cons
 
 static gopro_status train_crop(gp_image *out, const gp_image *im, const gp_view_config *c, gp_rng *r, gopro_error *err)
 {
-    GP_TRY(gp_random_resized_crop(out, im, c->size, c->scale_min, c->scale_max, GP_BICUBIC, r, err));
+    GP_TRY(gp_random_resized_crop(out, im, c->size, c->scale_min, c->scale_max, c->bilinear ? GP_BILINEAR : GP_BICUBIC, r, err));
     if (gp_rng_chance(r, 0.5)) gp_image_flip(out);
     return GOPRO_OK;
+}
+
+gopro_status gp_view_test(gp_image *out, const gp_image *im, const gp_view_config *c, gopro_error *err)
+{
+    return gp_image_center_of(out, im, c->resize ? c->resize : c->size, c->size, c->bilinear ? GP_BILINEAR : GP_BICUBIC, err);
 }
 
 gopro_status gp_views_make(float *x, float *x1, float *x2, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch,

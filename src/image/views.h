@@ -8,6 +8,8 @@
 typedef struct gp_view_config {
     uint32_t size; /* output pixels R; blur sigma and translations scale with R/224 */
     float mean[3], std[3];
+    uint32_t resize;             /* test transform: the short side before the centre is cut out; 0: size */
+    bool bilinear;               /* the model's resize filter, of the test transform and the training crop; else bicubic */
     double scale_min, scale_max; /* area of RandomResizedCrop (0.08, 1) */
     int moco_recipe;             /* 1, 2; 0: each at random */
     int augmix_severity;         /* 1 */
@@ -18,6 +20,9 @@ typedef struct gp_view_config {
  * Randomness only from the streams (seed, GP_RNG_VIEW_*, epoch, sample): a view does not depend on which others are made. */
 gopro_status gp_views_make(float *x, float *x1, float *x2, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch,
                            uint64_t sample, gopro_error *err);
+
+/* The test transform of a model, 8-bit. */
+gopro_status gp_view_test(gp_image *out, const gp_image *im, const gp_view_config *c, gopro_error *err);
 
 /* The parts, for tests and pretraining; all in place on 8-bit RGB. */
 gopro_status gp_random_resized_crop(gp_image *out, const gp_image *im, uint32_t size, double smin, double smax, gp_filter f, gp_rng *r,

@@ -105,6 +105,8 @@ void gp_backbone_views(gp_view_config *vc, const gp_backbone *b, const gp_option
     const gp_clip_arch *a = gp_model_arch(b->model);
     memset(vc, 0, sizeof *vc);
     vc->size = (uint32_t)a->image;
+    vc->resize = (uint32_t)a->resize;
+    vc->bilinear = a->bilinear;
     memcpy(vc->mean, a->mean, sizeof vc->mean);
     memcpy(vc->std, a->std, sizeof vc->std);
     vc->scale_min = gp_opt_real(o, "views.scale_min");
