@@ -53,6 +53,10 @@ int cmd_data(cli *c);
 int cmd_doctor(cli *c);
 int cmd_pretrain(cli *c);
 int cmd_bench(cli *c);
+int cmd_import(cli *c);
+
+/* cmd_import.c */
+gopro_status cli_model_load(cli *c, gopro_model **m, const char *folder, gopro_error *err); /* prints the model's warning */
 
 /* args.c */
 int cli_parse(cli *c, int argc, char **argv); /* 0 or an exit status; *c is then freed by cli_free all the same */
@@ -81,6 +85,7 @@ void cli_ui_close(cli *c);
 int cli_fail(cli *c, gopro_status st, const gopro_error *err); /* prints the message, returns the exit status */
 int cli_done(cli *c, int status);                              /* flushes standard output; a write error becomes a failure */
 bool cli_interrupted(void);
+void cli_warn(cli *c, const char *text);
 void cli_text(cli *c, const char *text); /* a result, on standard output */
 
 #endif

@@ -38,7 +38,7 @@ static bool parse_seeds(uint64_t *seed, size_t *n, const char *text)
 static gopro_status run(cli *c, gopro_b2n_plan *plan, gopro_table style, char **text, gopro_error *err)
 {
     gopro_model *m = NULL;
-    gopro_status st = gopro_model_load(&m, cli_model_folder(c), c->config, err);
+    gopro_status st = cli_model_load(c, &m, cli_model_folder(c), err);
     if (st == GOPRO_OK) st = gopro_protocol_b2n(text, style, c->context, m, c->config, plan, err);
     gopro_model_free(&m);
     return st;

@@ -30,6 +30,7 @@ static void flag_line(FILE *f, const char *name, const char *arg, const char *he
 static bool option_shown(const cli_command *k, const char *name)
 {
     bool pretrain = strncmp(name, "pretrain.", 9) == 0;
+    if (strcmp(k->name, "import") == 0) return strncmp(name, "model.", 6) == 0;
     if (strcmp(k->name, "pretrain") == 0) return pretrain || strcmp(name, "seed") == 0 || strcmp(name, "threads") == 0;
     return !pretrain;
 }

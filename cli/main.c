@@ -7,7 +7,7 @@
 
 #define MODEL_FLAG \
     { \
-        "model", "FOLDER", "weights and tokenizer ($GOPRO_MODEL, else models/small)" \
+        "model", "PATH", "checkpoint, in any format of docs/CHECKPOINTS.md ($GOPRO_MODEL, else models/small)" \
     }
 #define CACHE_FLAG \
     { \
@@ -26,7 +26,7 @@ static const cli_flag train_flags[] = {MODEL_FLAG,
                                        {"subset", "all|base", "classes trained on; base is tested on base and new [all]"},
                                        CACHE_FLAG,
                                        END};
-static const cli_flag eval_flags[] = {{"model", "FOLDER", "weights and tokenizer [the run's]"},
+static const cli_flag eval_flags[] = {{"model", "PATH", "checkpoint [the run's]"},
                                       {"data", "FOLDER", "dataset [the run's]"},
                                       {"subset", "all|base|new", "classes [all]"},
                                       {"per-class", NULL, "accuracy of every class"},
@@ -40,7 +40,7 @@ static const cli_flag protocol_flags[] = {MODEL_FLAG,
                                           {"format", "text|md|csv", "of the table on standard output [text]"},
                                           {"jobs", "N", "processes that share the runs [1]"},
                                           END};
-static const cli_flag predict_flags[] = {{"model", "FOLDER", "weights and tokenizer [the run's]"},
+static const cli_flag predict_flags[] = {{"model", "PATH", "checkpoint [the run's]"},
                                          {"classes", "LIST", "class names, separated by commas [those of training]"},
                                          {"classes-file", "FILE", "class names, one a line"},
                                          {"top", "N", "classes shown for each image [5]"},
@@ -55,6 +55,10 @@ static const cli_flag step_flags[] = {{"weights", "FILE", "weights, or their fol
 static const cli_flag tokenize_flags[] = {{"vocab", "PATH", "merges file or model folder"}, END};
 static const cli_flag data_flags[] = {
     {"shots", "N", "images per class [16]"}, {"seed", "N", "of the draw [1]"}, {"decode", NULL, "check: read every image"}, END};
+static const cli_flag import_flags[] = {
+    {"dtype", "f32|f16|bf16", "how the numbers are stored; f32 is used where it lies, the others take half the room [f32]"},
+    {"verify", "FOLDER", "instead: does an imported folder still hold what was imported?"},
+    END};
 static const cli_flag doctor_flags[] = {END};
 static const cli_flag bench_flags[] = {{"classes", "N", "[50]"}, {"batch", "N", "images [4]"}, {"repeats", "N", "steps timed [5]"}, END};
 static const cli_flag pretrain_flags[] = {
@@ -67,6 +71,8 @@ const cli_command cli_commands[] = {
     {"protocol", "b2n --data FOLDERS --out FOLDER", "base-to-new over methods, datasets and seeds, with the table", true, cmd_protocol,
      protocol_flags},
     {"predict", "RUN IMAGE...", "classify images with a run's prompts", true, cmd_predict, predict_flags},
+    {"import", "CHECKPOINT OUT", "a Hugging Face, OpenAI, open_clip or SLIP checkpoint to one folder that loads at once", true, cmd_import,
+     import_flags},
     {"data", "check|draw FOLDER", "look at a dataset, or at its few-shot draw", true, cmd_data, data_flags},
     {"tokenize", "--vocab PATH", "JSON lines {\"text\":...} from standard input to token ids", false, cmd_tokenize, tokenize_flags},
     {"step", "--weights FILE --case FILE --out FILE", "one training step or training from a case file, for parity", false, cmd_step,

@@ -165,6 +165,11 @@ int cli_done(cli *c, int status)
     return status ? status : 1;
 }
 
+void cli_warn(cli *c, const char *text)
+{
+    on_log(c->ui, GOPRO_LOG_WARN, text);
+}
+
 void cli_text(cli *c, const char *text)
 {
     if (c->ui) clear_live(c->ui);

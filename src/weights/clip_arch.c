@@ -141,7 +141,7 @@ static gopro_status heads_without_config(const reader *r, gp_tower_arch *t, cons
     return GOPRO_OK;
 }
 
-gopro_status gp_clip_arch_read(gp_clip_arch *a, gp_clip_found *found, const gp_tensors *t, const gp_clip_files *files,
+gopro_status gp_clip_arch_read(gp_clip_arch *a, gp_clip_arch *own, gp_clip_found *found, const gp_tensors *t, const gp_clip_files *files,
                                const gp_clip_choice *choice, gopro_error *err)
 {
     reader r = {t, files->weights, err};
@@ -154,9 +154,12 @@ gopro_status gp_clip_arch_read(gp_clip_arch *a, gp_clip_found *found, const gp_t
         return gp_fail(err, GOPRO_E_WEIGHTS, "%s: vocabulary is %zu, expected 2 to %u", files->weights, a->vocab, 1u << 24);
     a->eot = (uint32_t)(a->vocab - 1);
     a->sot = (uint32_t)(a->vocab - 2);
-    GP_TRY(gp_clip_evidence(a, found, t, files, choice, err));
-    if (!found->heads[0]) snprintf(found->heads, sizeof found->heads, "width / 64");
-    if (!a->v.heads) GP_TRY(heads_without_config(&r, &a->v, "v_heads"));
-    if (!a->t.heads) GP_TRY(heads_without_config(&r, &a->t, "t_heads"));
+    GP_TRY(gp_clip_evidence(a, found, t, files, err));
+    if (!found->heads[0]) snprintf(found->heads, sizeof found->heads, "%s", gp_tensors_meta(t, "v_heads") ? "metadata" : "width / 64");
+    bool v_chosen = choice && choice->v_heads, t_chosen = choice && choice->t_heads;
+    if (!a->v.heads && !v_chosen) GP_TRY(heads_without_config(&r, &a->v, "v_heads"));
+    if (!a->t.heads && !t_chosen) GP_TRY(heads_without_config(&r, &a->t, "t_heads"));
+    *own = *a;
+    if (choice) GP_TRY(gp_clip_choose(a, found, choice, files->weights, err));
     return gp_clip_arch_check(a, GOPRO_E_WEIGHTS, files->weights, err);
 }

@@ -109,7 +109,7 @@ static gopro_status read_hf(gp_clip_arch *a, gp_clip_found *f, const gp_tensors 
     return files->preprocessor ? gp_clip_config_read(a, GP_CONFIG_PREPROCESSOR, files->preprocessor, err) : GOPRO_OK;
 }
 
-static gopro_status choose(gp_clip_arch *a, gp_clip_found *f, const gp_clip_choice *c, const char *file, gopro_error *err)
+gopro_status gp_clip_choose(gp_clip_arch *a, gp_clip_found *f, const gp_clip_choice *c, const char *file, gopro_error *err)
 {
     if (c->activation && strcmp(c->activation, "checkpoint") != 0) {
         bool gelu = strcmp(c->activation, "gelu") == 0;
@@ -134,8 +134,7 @@ static gopro_status choose(gp_clip_arch *a, gp_clip_found *f, const gp_clip_choi
     return GOPRO_OK;
 }
 
-gopro_status gp_clip_evidence(gp_clip_arch *a, gp_clip_found *f, const gp_tensors *t, const gp_clip_files *files,
-                              const gp_clip_choice *choice, gopro_error *err)
+gopro_status gp_clip_evidence(gp_clip_arch *a, gp_clip_found *f, const gp_tensors *t, const gp_clip_files *files, gopro_error *err)
 {
     switch (t->layout) {
     case GP_LAYOUT_HF:
@@ -148,5 +147,5 @@ gopro_status gp_clip_evidence(gp_clip_arch *a, gp_clip_found *f, const gp_tensor
         read_slip(a, f, t);
         break;
     }
-    return choice ? choose(a, f, choice, files->weights, err) : GOPRO_OK;
+    return GOPRO_OK;
 }

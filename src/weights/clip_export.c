@@ -30,7 +30,7 @@ static size_t to_bytes(uint8_t *out, const gp_real *p, size_t n, gp_dtype dtype)
     return n * gp_dtype_size(dtype);
 }
 
-/* ---- content: every number, as the float it will be once loaded ---- */
+/* ---- content: how the towers are read, and every number as the float it will be once loaded ---- */
 
 typedef struct content {
     gp_sha256 c;
@@ -64,7 +64,14 @@ static gopro_status add_content(void *user, const char *name, gp_real *data, con
 static gopro_status content_hash(char out[65], gp_clip_weights *w, gp_dtype dtype, gopro_error *err)
 {
     content x = {.dtype = dtype};
+    const gp_clip_arch *a = &w->arch;
+    char line[400];
+    int n =
+        snprintf(line, sizeof line, "v %zu %d %.9g t %zu %d %.9g image %zu %zu %d %.9g %.9g %.9g %.9g %.9g %.9g tokens %u %u", a->v.heads,
+                 (int)a->v.act, a->v.eps, a->t.heads, (int)a->t.act, a->t.eps, a->image, a->resize, a->bilinear, (double)a->mean[0],
+                 (double)a->mean[1], (double)a->mean[2], (double)a->std[0], (double)a->std[1], (double)a->std[2], a->sot, a->eot);
     gp_sha256_init(&x.c);
+    gp_sha256_add(&x.c, line, (size_t)n + 1);
     GP_TRY(gp_clip_visit(w, add_content, &x, err));
     gp_sha256_hex(&x.c, out);
     return GOPRO_OK;

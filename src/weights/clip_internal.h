@@ -39,17 +39,17 @@ gopro_status gp_clip_each(gp_clip_weights *w, gp_clip_slot_fn *fn, void *user, g
 /* Bounds, divisibility and special tokens; `label` begins the message. */
 gopro_status gp_clip_arch_check(const gp_clip_arch *a, gopro_status code, const char *label, gopro_error *err);
 
-/* Architecture from the tensors, their layout and metadata, the configuration files (NULL where absent) and the user's choice.  Fills
- * format, activation, heads and warning of *found.  WEIGHTS errors. */
+/* Architecture from the tensors, their layout and metadata, the configuration files (NULL where absent) and the user's choice; own: without
+ * the choice.  Fills format, activation, heads and warning of *found.  WEIGHTS errors. */
 typedef struct gp_clip_files {
     char *weights;                           /* for messages: the weights file, or their folder */
     char *config, *preprocessor, *open_clip; /* NULL where absent */
 } gp_clip_files;
-gopro_status gp_clip_arch_read(gp_clip_arch *a, gp_clip_found *found, const gp_tensors *t, const gp_clip_files *files,
+gopro_status gp_clip_arch_read(gp_clip_arch *a, gp_clip_arch *own, gp_clip_found *found, const gp_tensors *t, const gp_clip_files *files,
                                const gp_clip_choice *choice, gopro_error *err);
 
-gopro_status gp_clip_evidence(gp_clip_arch *a, gp_clip_found *found, const gp_tensors *t, const gp_clip_files *files,
-                              const gp_clip_choice *choice, gopro_error *err);
+gopro_status gp_clip_evidence(gp_clip_arch *a, gp_clip_found *found, const gp_tensors *t, const gp_clip_files *files, gopro_error *err);
+gopro_status gp_clip_choose(gp_clip_arch *a, gp_clip_found *f, const gp_clip_choice *c, const char *file, gopro_error *err);
 
 typedef enum gp_config_kind { GP_CONFIG_HF, GP_CONFIG_OPEN_CLIP, GP_CONFIG_PREPROCESSOR } gp_config_kind;
 gopro_status gp_clip_config_read(gp_clip_arch *a, gp_config_kind kind, const char *path, gopro_error *err);

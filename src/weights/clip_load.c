@@ -165,6 +165,20 @@ static gopro_status hash_files(gp_clip_weights *w, const gp_tensors *t, gopro_er
     return GOPRO_OK;
 }
 
+/* The same numbers read in another way are another model: a choice that differs from the checkpoint's own reading changes the hash. */
+static void fold_choice(gp_clip_weights *w, const gp_clip_arch *own)
+{
+    const gp_clip_arch *a = &w->arch;
+    char line[160];
+    gp_sha256 c;
+    if (a->v.act == own->v.act && a->t.act == own->t.act && a->v.heads == own->v.heads && a->t.heads == own->t.heads) return;
+    int n = snprintf(line, sizeof line, "%s act %d %d heads %zu %zu", w->hash, (int)a->v.act, (int)a->t.act, a->v.heads, a->t.heads);
+    gp_sha256_init(&c);
+    gp_sha256_add(&c, line, (size_t)n);
+    gp_sha256_hex(&c, w->hash);
+    w->found.canonical = false;
+}
+
 /* What gp_clip_export recorded, if the samples still fit. */
 static gopro_status recorded_hash(gp_clip_weights *w, const gp_tensors *t, const char *file, bool *trusted, gopro_error *err)
 {
@@ -196,13 +210,13 @@ static void describe(gp_clip_weights *w, const gp_tensors *t)
 /* Takes over *t when it succeeds. */
 static gopro_status build(gp_clip_weights **out, gp_tensors **t, const gp_clip_files *files, const gp_clip_choice *choice, gopro_error *err)
 {
-    gp_clip_arch arch;
+    gp_clip_arch arch, own;
     gp_clip_found found = {.canonical = false};
     gp_clip_weights *w = NULL;
     gopro_status st;
     load l = {.t = *t, .file = files->weights};
     GP_TRY(gp_tensors_to_hf(*t, files->weights, err));
-    GP_TRY(gp_clip_arch_read(&arch, &found, *t, files, choice, err));
+    GP_TRY(gp_clip_arch_read(&arch, &own, &found, *t, files, choice, err));
     GP_TRY(gp_clip_create(&w, &arch, err));
     w->found = found;
     l.w = w;
@@ -215,6 +229,7 @@ static gopro_status build(gp_clip_weights **out, gp_tensors **t, const gp_clip_f
     GP_CHECK(gp_clip_each(w, load_slot, &l, err));
     GP_CHECK(check_unknown(&l, err));
     if (!l.trusted) GP_CHECK(hash_files(w, *t, err));
+    fold_choice(w, &own);
     describe(w, *t);
     snprintf(w->path, sizeof w->path, "%s", files->weights);
     gp_clip_own_file(w, *t);
