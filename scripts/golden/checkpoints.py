@@ -26,7 +26,7 @@ import torch.nn.functional as F
 HERE = os.path.dirname(os.path.abspath(__file__))
 VOCAB = os.path.join(HERE, "../../tests/golden/text/vocab")
 
-TINY = dict(image=8, patch=4, v_width=64, v_layers=2, v_heads=1, t_width=64, t_layers=1, t_heads=1, context=12, vocab=0, embed=16, mlp=1)
+TINY = dict(image=8, patch=4, v_width=64, v_layers=2, v_heads=1, t_width=64, t_layers=1, t_heads=1, context=20, vocab=0, embed=16, mlp=1)
 FULL = {
     "vit_b16": dict(image=224, patch=16, v_width=768, v_layers=12, v_heads=12, t_width=512, t_layers=12, t_heads=8, context=77,
                     vocab=49408, embed=512, mlp=4),

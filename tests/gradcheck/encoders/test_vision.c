@@ -77,7 +77,7 @@ static void naive(const gp_clip_weights *w, gp_real *feat, gp_real *mu, gp_real 
             }
             x[t * D + c] = s + w->v_pos[t * D + c];
         }
-    norm(x, x, w->v_ln_pre_g, w->v_ln_pre_b, T, D);
+    if (!a->no_ln_pre) norm(x, x, w->v_ln_pre_g, w->v_ln_pre_b, T, D);
     for (size_t l = 0; l < a->v.layers; l++) {
         naive_block(x, &w->v_block[l], &a->v, T);
         for (size_t c = 0; c < D; c++) {
@@ -138,6 +138,8 @@ static void test_few_rows(void **state)
     a.v.layers = 1;
     a.v.act = GP_ACT_GELU;
     check(&a, 2);
+    a.no_ln_pre = true;
+    check(&a, 3);
 }
 
 /* More tokens than a query piece, few and many images: attention is cut inside images or not. */
