@@ -141,6 +141,15 @@ static gopro_status heads_without_config(const reader *r, gp_tower_arch *t, cons
     return GOPRO_OK;
 }
 
+/* Where the user chooses, the checkpoint need not know. */
+static gopro_status heads(const reader *r, gp_tower_arch *t, const char *key, bool chosen)
+{
+    if (t->heads) return GOPRO_OK;
+    reader quiet = {r->f, r->file, NULL};
+    gopro_status st = heads_without_config(chosen ? &quiet : r, t, key);
+    return chosen ? GOPRO_OK : st;
+}
+
 gopro_status gp_clip_arch_read(gp_clip_arch *a, gp_clip_arch *own, gp_clip_found *found, const gp_tensors *t, const gp_clip_files *files,
                                const gp_clip_choice *choice, gopro_error *err)
 {
@@ -156,9 +165,8 @@ gopro_status gp_clip_arch_read(gp_clip_arch *a, gp_clip_arch *own, gp_clip_found
     a->sot = (uint32_t)(a->vocab - 2);
     GP_TRY(gp_clip_evidence(a, found, t, files, err));
     if (!found->heads[0]) snprintf(found->heads, sizeof found->heads, "%s", gp_tensors_meta(t, "v_heads") ? "metadata" : "width / 64");
-    bool v_chosen = choice && choice->v_heads, t_chosen = choice && choice->t_heads;
-    if (!a->v.heads && !v_chosen) GP_TRY(heads_without_config(&r, &a->v, "v_heads"));
-    if (!a->t.heads && !t_chosen) GP_TRY(heads_without_config(&r, &a->t, "t_heads"));
+    GP_TRY(heads(&r, &a->v, "v_heads", choice && choice->v_heads));
+    GP_TRY(heads(&r, &a->t, "t_heads", choice && choice->t_heads));
     *own = *a;
     if (choice) GP_TRY(gp_clip_choose(a, found, choice, files->weights, err));
     return gp_clip_arch_check(a, GOPRO_E_WEIGHTS, files->weights, err);

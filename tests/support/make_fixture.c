@@ -4,11 +4,13 @@
  *   make_fixture data FOLDER CLASSES TRAIN TEST     train/ and test/ levels, images per class
  *   make_fixture nan FOLDER                         a model whose weights hold a NaN
  *   make_fixture features MODEL                     image and text features of fixed inputs, as scripts/golden/checkpoints.py computes them
+ *   make_fixture load MODEL                         loads the weights and says how long it took
  *   make_fixture compare FILE NAME                  standard input against the line of FILE that begins with NAME
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/str.h"
@@ -131,6 +133,18 @@ static gopro_status features(const char *path, gopro_error *err)
     return st;
 }
 
+static gopro_status load_only(const char *path, gopro_error *err)
+{
+    gp_clip_weights *w;
+    struct timespec a, b;
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    GP_TRY(gp_clip_load(&w, path, err));
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    printf("%.3f s\n", (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec));
+    gp_clip_free(&w);
+    return GOPRO_OK;
+}
+
 /* Within 1e-4 of the largest number. */
 static gopro_status compare(const char *file, const char *name, gopro_error *err)
 {
@@ -159,13 +173,15 @@ int main(int argc, char **argv)
 {
     gopro_error err = {0};
     gopro_status st = GOPRO_E_INVALID;
-    gp_fail(&err, st, "usage: make_fixture model|nan FOLDER [seed] | features MODEL | compare FILE NAME | data FOLDER CLASSES TRAIN TEST");
+    gp_fail(&err, st, "usage: make_fixture model|nan FOLDER [seed] | features MODEL | load MODEL | compare FILE NAME | data FOLDER CLASSES TRAIN TEST");
     if (argc >= 3 && strcmp(argv[1], "model") == 0)
         st = make_model(argv[2], argc > 3 ? strtoull(argv[3], NULL, 10) : 1, false, &err);
     else if (argc == 3 && strcmp(argv[1], "nan") == 0)
         st = make_model(argv[2], 1, true, &err);
     else if (argc == 3 && strcmp(argv[1], "features") == 0)
         st = features(argv[2], &err);
+    else if (argc == 3 && strcmp(argv[1], "load") == 0)
+        st = load_only(argv[2], &err);
     else if (argc == 4 && strcmp(argv[1], "compare") == 0)
         st = compare(argv[2], argv[3], &err);
     else if (argc == 6 && strcmp(argv[1], "data") == 0) {
