@@ -317,10 +317,30 @@ static void test_torch(void **state)
     torch_fails(5, 0, "K\1K\1\x86", 20, "more numbers than its storage");
 }
 
+/* Every number of 16 bits, as arrays are converted. */
+static void test_halves(void **state)
+{
+    (void)state;
+    uint16_t *h = malloc(65536 * sizeof *h);
+    float *f = malloc(65536 * sizeof *f);
+    for (uint32_t i = 0; i < 65536; i++) h[i] = (uint16_t)i;
+    for (int bf = 0; bf < 2; bf++) {
+        gp_tensor t = {.dtype = bf ? GP_DT_BF16 : GP_DT_F16, .rank = 1, .shape = {65536}, .count = 65536, .data = (const uint8_t *)h};
+        assert_int_equal(gp_tensor_to_f32(f, &t, NULL), GOPRO_OK);
+        for (uint32_t i = 0; i < 65536; i++) {
+            float want = bf ? gp_bf16_to_f32(h[i]) : gp_f16_to_f32(h[i]);
+            if (memcmp(&want, &f[i], sizeof want) != 0) fail_msg("%s 0x%04x", bf ? "bf16" : "f16", i);
+        }
+    }
+    free(h);
+    free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_zip),           cmocka_unit_test(test_zip_wrong),
                                        cmocka_unit_test(test_pickle),        cmocka_unit_test(test_pickle_refused),
-                                       cmocka_unit_test(test_pickle_limits), cmocka_unit_test(test_torch)};
+                                       cmocka_unit_test(test_pickle_limits), cmocka_unit_test(test_torch),
+                                       cmocka_unit_test(test_halves)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
