@@ -97,11 +97,12 @@ static gopro_status check_finite(const load *l, const gp_clip_slot *s, gopro_err
     const gp_real *p = *s->p + s->offset;
     enum { LANES = 16 };
     gp_real sum[LANES] = {0}; /* times 0: NaN once a number is not finite */
-    size_t i = 0, bad = 0;
+    size_t i = 0;
+    bool bad = false;
     for (; i + LANES <= s->count; i += LANES)
         for (size_t k = 0; k < LANES; k++) sum[k] += p[i + k] * 0;
     for (; i < s->count; i++) sum[0] += p[i] * 0;
-    for (size_t k = 0; k < LANES; k++) bad += !isfinite(sum[k]);
+    for (size_t k = 0; k < LANES; k++) bad = bad || !isfinite(sum[k]);
     if (!bad) return GOPRO_OK;
     char own[160];
     i = 0;
