@@ -1,4 +1,4 @@
-/* cmd_bench.c - gopro bench step: seconds, work, share of the GEMM peak and memory of one GOPro training step on random weights.
+/* cmd_bench.c - gopro bench step: seconds, work, share of the GEMM peak and memory of one training step of a method on random weights.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
 #include <stdlib.h>
@@ -24,11 +24,13 @@ static bool count(const cli *c, const char *flag, size_t *v, size_t max)
     return *text >= '0' && *text <= '9' && *end == '\0' && x >= 1 && x <= max;
 }
 
+/* What was set; the method's own defaults take the place of the others. */
 static gopro_status copy_options(gp_options **o, const gopro_config *config, gopro_error *err)
 {
     *o = gp_options_create();
     gopro_status st = *o ? GOPRO_OK : gp_fail_nomem(err, 0, "options");
     for (size_t i = 0; st == GOPRO_OK && i < gopro_option_count(); i++) {
+        if (!gopro_config_is_set(config, gopro_option_name(i))) continue;
         char *v = gopro_config_get(config, gopro_option_name(i));
         st = v ? gp_options_set(*o, gopro_option_name(i), v, "argument", err) : gp_fail_nomem(err, 0, "options");
         free(v);
@@ -39,18 +41,18 @@ static gopro_status copy_options(gp_options **o, const gopro_config *config, gop
 static void print(const cli *c, const gp_bench_config *b, const gp_bench_result *r, const gp_compute *k)
 {
     if (c->json) {
-        json_t *j =
-            json_pack("{s:s,s:s,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "precision", b->precision == GP_BF16 ? "bf16" : "f32",
-                      "kernels", k->k->name, "threads", (json_int_t)gp_pool_size(k->pool), "batch", (json_int_t)b->batch, "classes",
-                      (json_int_t)b->classes, "step_s", r->median_s, "step_min_s", r->min_s, "step_max_s", r->max_s, "gflop", r->gflop,
-                      "gflops", r->gflop / r->median_s, "peak_gflops", r->peak_gflops, "fraction", r->fraction, "rss_mib", r->rss_mib);
+        json_t *j = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "method", r->method, "precision",
+                              b->precision == GP_BF16 ? "bf16" : "f32", "kernels", k->k->name, "threads", (json_int_t)gp_pool_size(k->pool),
+                              "batch", (json_int_t)b->batch, "classes", (json_int_t)b->classes, "step_s", r->median_s, "step_min_s",
+                              r->min_s, "step_max_s", r->max_s, "gflop", r->gflop, "gflops", r->gflop / r->median_s, "peak_gflops",
+                              r->peak_gflops, "fraction", r->fraction, "rss_mib", r->rss_mib);
         char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
         if (text) puts(text);
         free(text);
         json_decref(j);
         return;
     }
-    printf("GOPro (paper) step, ViT %zux%zu patch %zu, batch %zu, %zu classes, %s, %zu threads, kernels %s\n", b->arch.image, b->arch.image,
+    printf("%s step, ViT %zux%zu patch %zu, batch %zu, %zu classes, %s, %zu threads, kernels %s\n", r->title, b->arch.image, b->arch.image,
            b->arch.patch, b->batch, b->classes, b->precision == GP_BF16 ? "bf16" : "f32", gp_pool_size(k->pool), k->k->name);
     printf("seconds per step   %.3f (%.3f to %.3f, %zu steps)\n", r->median_s, r->min_s, r->max_s, b->repeats);
     printf("work per step      %.1f GFLOP in matrix products\n", r->gflop);

@@ -35,6 +35,26 @@ static bool option_shown(const cli_command *k, const char *name)
     return !pretrain;
 }
 
+/* The methods' own defaults, and how settings of one method are given. */
+static void methods_help(FILE *f)
+{
+    fprintf(f, "\nmethods, and their defaults where these differ from the above (when training on all classes):\n");
+    for (size_t m = 0; m < gopro_method_count(); m++) {
+        const char *base = "", *all = "", *option;
+        const bool own = gopro_method_default(m, 0, &base, &all) != NULL;
+        fprintf(f, "  %-10s %-*s", gopro_method_name(m), own ? 8 : 0, gopro_method_title(m));
+        for (size_t i = 0; (option = gopro_method_default(m, i, &base, &all)); i++) {
+            fprintf(f, " %s=%s", option, base);
+            if (strcmp(base, all) != 0) fprintf(f, " (%s)", all);
+        }
+        fprintf(f, "\n");
+    }
+    fprintf(
+        f, "\nfor.METHOD.OPTION=value sets an option for one method only: shots, M, ctx_init, template, ensemble, logit_scale, optim.*,\n"
+           "views.* and the method's own.  The most specific setting holds: for.METHOD.OPTION, OPTION, the method's default, the default.\n"
+           "Of each the argument wins over the file.\n");
+}
+
 void cli_help_command(FILE *f, const cli_command *k)
 {
     fprintf(f, "usage: gopro %s %s%s\n\n%s\n\n", k->name, k->args, k->options ? " [key=value ...]" : "", k->help);
@@ -51,6 +71,7 @@ void cli_help_command(FILE *f, const cli_command *k)
         fprintf(f, "  %-26s %s%s%s%s [%s]\n", name, gopro_option_help(i), choices ? " (" : "", choices ? choices : "", choices ? ")" : "",
                 value);
     }
+    if (strcmp(k->name, "pretrain") != 0) methods_help(f);
 }
 
 int cli_usage(const cli *c, const char *fmt, ...)

@@ -78,7 +78,7 @@ const cli_command cli_commands[] = {
     {"step", "--weights FILE --case FILE --out FILE", "one training step or training from a case file, for parity", false, cmd_step,
      step_flags},
     {"pretrain", "--pairs FILE --out FOLDER", "train a small CLIP from drawings and alt-texts", true, cmd_pretrain, pretrain_flags},
-    {"bench", "step", "time one GOPro training step at ViT-B/16 with random weights", true, cmd_bench, bench_flags},
+    {"bench", "step", "time one training step at ViT-B/16 with random weights, of GOPro or of method=NAME", true, cmd_bench, bench_flags},
     {"doctor", "", "processor, threads and speed of matrix products", false, cmd_doctor, doctor_flags},
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof cli_commands[0];

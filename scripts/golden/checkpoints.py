@@ -48,7 +48,9 @@ def tiny_numbers(g, shape, kind):
 def full_numbers(g, shape, kind):
     if kind == "gain":
         return torch.ones(shape)
-    return torch.randn(shape, generator=g) * (0.01 if kind == "bias" else 0.02)
+    x = (torch.randn(shape, generator=g) * (0.01 if kind == "bias" else 0.02)).bfloat16().float()
+    x[x.abs() < 2**-14] = 0  # exact in 16 bits of either kind, as the tiny ones
+    return x
 
 
 # Canonical weights: Hugging Face names, [out, in].

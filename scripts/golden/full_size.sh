@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # full_size.sh - writes ViT-B/16 and ViT-L/14 with random weights in every format, one at a time, and compares what is read from each: the
-# same features to the last bit from all of them, and the time and memory it takes.
+# same features to the last bit from all of them (SLIP's model is another one), and the time and memory it takes.
 # SPDX-License-Identifier: Apache-2.0
 #
 #   scripts/golden/full_size.sh GOPRO MAKE_FIXTURE MERGES FOLDER [CONFIG...]

@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "base/str.h"
+#include "methods/method.h"
 #include "train/rundir.h"
 
 gopro_status gopro_config_create(gopro_config **config, gopro_error *err)
@@ -41,7 +42,15 @@ char *gopro_config_get(const gopro_config *config, const char *name)
 {
     for (size_t i = 0; i < gp_n_opts; i++)
         if (strcmp(gp_opts[i].name, name) == 0) return gp_option_text(config->o, i);
-    return NULL;
+    const char *text = gp_options_text(config->o, name); /* for.METHOD.OPTION */
+    return text ? gp_strdup(text) : NULL;
+}
+
+bool gopro_config_is_set(const gopro_config *config, const char *name)
+{
+    for (size_t i = 0; config && name && i < gp_n_opts; i++)
+        if (strcmp(gp_opts[i].name, name) == 0) return gp_opt_is_set(config->o, name);
+    return false;
 }
 
 char *gopro_config_yaml(const gopro_config *config)
@@ -80,4 +89,29 @@ const char *gopro_option_choices(size_t i)
 const char *gopro_option_help(size_t i)
 {
     return i < gp_n_opts ? gp_opts[i].help : NULL;
+}
+
+size_t gopro_method_count(void)
+{
+    return gp_n_methods;
+}
+
+const char *gopro_method_name(size_t m)
+{
+    return m < gp_n_methods ? gp_methods[m]->name : NULL;
+}
+
+const char *gopro_method_title(size_t m)
+{
+    return m < gp_n_methods ? gp_methods[m]->title : NULL;
+}
+
+const char *gopro_method_default(size_t m, size_t i, const char **base, const char **all)
+{
+    const gp_method_default *d = m < gp_n_methods ? gp_methods[m]->defaults : NULL;
+    for (; d && d->option && i > 0; i--) d++;
+    if (!d || !d->option) return NULL;
+    *base = d->base;
+    *all = d->all;
+    return d->option;
 }

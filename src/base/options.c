@@ -165,18 +165,23 @@ static gopro_status parse_value(gp_opt_value *v, const gp_opt *t, const char *s,
     return GOPRO_OK;
 }
 
+gopro_status gp_options_parse(gp_opt_value *v, const gp_opt *t, const char *s, const char *where, gopro_error *err)
+{
+    *v = (gp_opt_value){.set = true};
+    GP_TRY(parse_value(v, t, s, where, err));
+    v->text = gp_strdup(t->type == GP_OPT_BOOL ? (v->boolean ? "1" : "0") : s);
+    return v->text ? GOPRO_OK : gp_fail_nomem(err, strlen(s) + 1, "option value");
+}
+
 gopro_status gp_options_set_at(gp_options *o, size_t i, const char *value, const char *where, gopro_error *err)
 {
-    gp_opt_value v = {.set = true};
-    GP_TRY(parse_value(&v, &o->table[i], value, where, err));
-    v.text = gp_strdup(o->table[i].type == GP_OPT_BOOL ? (v.boolean ? "1" : "0") : value);
-    if (!v.text) return gp_fail_nomem(err, strlen(value) + 1, "option value");
+    gp_opt_value v;
+    GP_TRY(gp_options_parse(&v, &o->table[i], value, where, err));
     free(o->v[i].text);
     o->v[i] = v;
     return GOPRO_OK;
 }
 
-/* The candidates are the options and, for a name without a dot, the groups. */
 gopro_status gp_options_unknown(const gp_options *o, const char *name, const char *where, gopro_error *err)
 {
     const char *near = NULL, **names = calloc(2 * o->n + 1, sizeof *names);
@@ -205,9 +210,20 @@ gopro_status gp_options_unknown(const gp_options *o, const char *name, const cha
 
 gopro_status gp_options_set(gp_options *o, const char *name, const char *value, const char *where, gopro_error *err)
 {
+    if (gp_options_is_for(name)) return gp_options_set_for(o, name, value, where, err);
     const size_t i = gp_options_find(o, name);
     if (i == SIZE_MAX) return gp_options_unknown(o, name, where, err);
     return gp_options_set_at(o, i, value, where, err);
+}
+
+gopro_status gp_options_set_default(gp_options *o, const char *name, const char *value, gopro_error *err)
+{
+    const size_t i = gp_options_find(o, name);
+    if (i == SIZE_MAX) return gp_options_unknown(o, name, "default", err);
+    if (o->v[i].set) return GOPRO_OK;
+    GP_TRY(gp_options_set_at(o, i, value, "default", err));
+    o->v[i].set = false;
+    return GOPRO_OK;
 }
 
 gp_options *gp_options_create_for(const gp_opt *table, size_t n)
@@ -242,7 +258,7 @@ gp_options *gp_options_clone(const gp_options *o)
         c->v[i].text = gp_strdup(o->v[i].text);
         ok = c->v[i].text != NULL;
     }
-    if (!ok) gp_options_free(&c);
+    if (!ok || !gp_options_clone_for(c, o)) gp_options_free(&c);
     return c;
 }
 
@@ -251,6 +267,7 @@ void gp_options_free(gp_options **o)
     if (!o || !*o) return;
     for (size_t i = 0; (*o)->v && i < (*o)->n; i++) free((*o)->v[i].text);
     free((*o)->v);
+    gp_options_drop_for(*o);
     free(*o);
     *o = NULL;
 }

@@ -27,13 +27,22 @@ gp_options *gp_options_create_for(const gp_opt *table, size_t n); /* the same fo
 gp_options *gp_options_clone(const gp_options *o);
 void gp_options_free(gp_options **o);
 
-/* Unknown name: INVALID with the nearest name.  Bad value: INVALID with the range or the choices.  `where` ("config.yaml:7", "argument")
+/* A name is an option's or "for.METHOD.OPTION", which holds for that method only (gp_options_resolve).
+ * Unknown name: INVALID with the nearest name.  Bad value: INVALID with the range or the choices.  `where` ("config.yaml:7", "argument")
  * begins the message. */
 gopro_status gp_options_set(gp_options *o, const char *name, const char *value, const char *where, gopro_error *err);
 gopro_status gp_options_load_yaml(gp_options *o, const char *path, gopro_error *err); /* nested maps become dotted names */
 /* The same from memory; label names the text in messages. */
 gopro_status gp_options_load_yaml_text(gp_options *o, const char *text, size_t len, const char *label, gopro_error *err);
 gopro_status gp_options_to_yaml(const gp_options *o, gp_str *out); /* every option, in table order */
+
+/* A default that depends on other settings: taken unless the user set the option; does not count as set. */
+gopro_status gp_options_set_default(gp_options *o, const char *name, const char *value, gopro_error *err);
+/* What holds for the method that is set: its "for." values are set (over plain ones: the more specific wins), those of all methods are
+ * then dropped, so that what remains are plain options.  Afterwards the user has set what a "for." value named. */
+gopro_status gp_options_resolve(gp_options *o, gopro_error *err);
+/* The value of an option or of a "for." name, as text that gp_options_set takes; NULL if there is none. */
+const char *gp_options_text(const gp_options *o, const char *name);
 
 /* Getters: a name that is not in the table is a programming error (assert). */
 bool gp_opt_bool(const gp_options *o, const char *name);

@@ -24,7 +24,7 @@
     }
 
 const gp_opt gp_opts[] = {
-    CHOICE_OPT("method", "gopro", "zeroshot|gopro", "what is trained and tested"),
+    CHOICE_OPT("method", "gopro", "zeroshot|slip|coop|cocoop|maple|stylip|gopro", "what is trained and tested"),
     INT_OPT("seed", "1", 0, 9007199254740992.0, "names every random stream of a run"),
     INT_OPT("shots", "16", 1, 1e6, "training images per class; a class with fewer gives all it has"),
     INT_OPT("M", "4", 1, 64, "context tokens before the class name; equals the number of tokens of ctx_init if that is set"),
@@ -77,6 +77,23 @@ const gp_opt gp_opts[] = {
     CHOICE_OPT("gopro.moco_recipe", "1", "1|2|random", "which MoCo v3 augmentation makes the second view"),
     CHOICE_OPT("gopro.augmix_base", "same_crop", "same_crop|own_crop", "AugMix of the clean view's crop or of a crop of its own"),
     INT_OPT("gopro.augmix_severity", "1", 1, 10, "strength of the AugMix operations"),
+
+    CHOICE_OPT("coop.position", "end", "end|middle|front", "where the class name stands among the context tokens"),
+    BOOL_OPT("coop.csc", "0", "a context of its own for every class; such contexts cannot classify other classes"),
+
+    INT_OPT("maple.depth", "9", 1, 128, "first blocks of both towers that have prompts of their own; at most as many as both have"),
+
+    CHOICE_OPT("stylip.frg_norm", "rms", "rms|unit|none", "scale of the style and content features: sqrt(width), 1 or as they come"),
+    BOOL_OPT("stylip.frg_center", "1", "subtract the mean statistics of the training shots"),
+    BOOL_OPT("stylip.decoder_bias", "0", "give the decoders of the token nets a bias"),
+    CHOICE_OPT("stylip.content", "feature", "feature|token", "the content features shift the text features or every context token"),
+    REAL_OPT("stylip.alpha", "0.1", 0, 100, "weight of the content shift of the text features (content=feature)"),
+
+    CHOICE_OPT("slip.clip_loss", "ce", "ce|infonce",
+               "image-text loss: cross-entropy over the classes, or InfoNCE over the batch with the target spread over equal captions"),
+    INT_OPT("slip.mlp_dim", "4096", 1, 65536, "width of the self-supervised head, which is discarded after training"),
+    REAL_OPT("slip.alpha", "0.1", 0, 100, "weight of the visual projector's learnt part"),
+    REAL_OPT("slip.tau", "0.1", 1e-4, 100, "temperature of the self-supervised loss"),
 
     BOOL_OPT("data.skip_bad", "0", "leave out images that do not decode instead of stopping"),
     INT_OPT("data.split_seed", "1", 0, 9007199254740992.0, "seed of the split made where a dataset has none"),

@@ -14,7 +14,7 @@ typedef struct reader {
     const char *label;
     gp_options *o;
     bool *seen;                 /* [o->n] options given in this text */
-    char *groups;               /* names of the maps met, each between newlines; only groups of the table get in, so it stays small */
+    char *groups;               /* names of the maps and the "for." names met, each between newlines; only known ones get in */
     gp_str name;                /* dotted name of the open map, with a dot behind it */
     size_t lens[MAX_DEPTH + 1]; /* length of name before each open map */
     size_t depth;
@@ -52,9 +52,25 @@ static gopro_status scalar_text(const reader *r, const yaml_event_t *e, const ch
 
 static bool is_group(const gp_options *o, const char *prefix, size_t len)
 {
+    if (gp_options_is_for(prefix)) return gp_options_for_group(o, prefix, len);
     for (size_t i = 0; i < o->n; i++)
         if (strncmp(o->table[i].name, prefix, len) == 0) return true;
     return false;
+}
+
+/* Notes that the text gives r->name; *twice: it did so before. */
+static gopro_status note(reader *r, bool *twice, gopro_error *err)
+{
+    char *mark = gp_sprintf("\n%s\n", r->name.s);
+    if (!mark) return gp_fail_nomem(err, r->name.len, "configuration");
+    *twice = strstr(r->groups, mark) != NULL;
+    char *all = *twice ? NULL : gp_sprintf("%s%s", r->groups, mark + (r->groups[0] != '\0'));
+    free(mark);
+    if (*twice) return GOPRO_OK;
+    if (!all) return gp_fail_nomem(err, r->name.len, "configuration");
+    free(r->groups);
+    r->groups = all;
+    return GOPRO_OK;
 }
 
 /* r->name is a map's dotted name: it must begin names of the table and be new. */
@@ -64,18 +80,14 @@ static gopro_status open_group(reader *r, gopro_error *err)
         r->name.s[r->name.len - 1] = '\0';
         char where[300];
         (void)snprintf(where, sizeof where, "%.200s:%u", r->label, r->key_line);
-        return gp_options_unknown(r->o, r->name.s, where, err);
+        if (!gp_options_is_for(r->name.s)) return gp_options_unknown(r->o, r->name.s, where, err);
+        GP_TRY(gp_options_set_for(r->o, r->name.s, "", where, err)); /* says what is unknown */
+        return gp_fail(err, GOPRO_E_INVALID, "%s: %s takes one value, not a map", where, r->name.s);
     }
-    char *mark = gp_sprintf("\n%s\n", r->name.s);
-    if (!mark) return gp_fail_nomem(err, r->name.len, "configuration");
-    const bool twice = strstr(r->groups, mark) != NULL;
-    char *all = twice ? NULL : gp_sprintf("%s%s", r->groups, mark + (r->groups[0] != '\0'));
-    free(mark);
+    bool twice;
+    GP_TRY(note(r, &twice, err));
     if (twice)
         return gp_fail(err, GOPRO_E_INVALID, "%s:%u: '%.*s' is given twice", r->label, r->key_line, (int)(r->name.len - 1), r->name.s);
-    if (!all) return gp_fail_nomem(err, r->name.len, "configuration");
-    free(r->groups);
-    r->groups = all;
     return GOPRO_OK;
 }
 
@@ -83,6 +95,13 @@ static gopro_status set_value(reader *r, const yaml_event_t *e, const char *valu
 {
     char where[300];
     (void)snprintf(where, sizeof where, "%.200s:%u", r->label, line_of(e));
+    if (gp_options_is_for(r->name.s)) {
+        bool twice;
+        if (is_list) return gp_fail(err, GOPRO_E_INVALID, "%s: %s takes one value, not a list", where, r->name.s);
+        GP_TRY(gp_options_set_for(r->o, r->name.s, value, where, err));
+        GP_TRY(note(r, &twice, err));
+        return twice ? gp_fail(err, GOPRO_E_INVALID, "%s: %s is given twice", where, r->name.s) : GOPRO_OK;
+    }
     const size_t i = gp_options_find(r->o, r->name.s);
     if (i == SIZE_MAX) return gp_options_unknown(r->o, r->name.s, where, err);
     if (r->seen[i]) return gp_fail(err, GOPRO_E_INVALID, "%s: %s is given twice", where, r->name.s);
@@ -229,9 +248,9 @@ gopro_status gp_options_load_yaml_text(gp_options *o, const char *text, size_t l
         yaml_parser_delete(&r.parser);
     }
     if (st == GOPRO_OK) { /* all or nothing: the values of a text with a mistake are not taken */
-        gp_opt_value *v = o->v;
-        o->v = r.o->v;
-        r.o->v = v;
+        gp_options taken = *r.o;
+        *r.o = *o;
+        *o = taken;
     }
     gp_options_free(&r.o);
     free(r.seen);
@@ -277,6 +296,11 @@ gopro_status gp_options_to_yaml(const gp_options *o, gp_str *out)
         group_len = len;
         gp_str_addf(out, "%s%s: ", dot ? "  " : "", dot ? dot + 1 : name);
         add_scalar(out, &o->table[i], o->v[i].text);
+        gp_str_add(out, "\n");
+    }
+    for (size_t k = 0; k < o->n_of; k++) {
+        gp_str_addf(out, "for.%s.%s: ", o->of[k].method, o->table[o->of[k].i].name);
+        add_scalar(out, &o->table[o->of[k].i], o->of[k].v.text);
         gp_str_add(out, "\n");
     }
     return out->failed ? GOPRO_E_NOMEM : GOPRO_OK;

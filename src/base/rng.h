@@ -13,7 +13,9 @@ typedef enum gp_rng_purpose {
     GP_RNG_VIEW_AUGMIX,
     GP_RNG_PRETRAIN,
     GP_RNG_SPLIT,
-    GP_RNG_TEST
+    GP_RNG_TEST,
+    GP_RNG_VIEW_SSL_A, /* the two SimCLR views of a sample */
+    GP_RNG_VIEW_SSL_B
 } gp_rng_purpose;
 
 typedef struct gp_rng {

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #define MAX_THREADS 256
-#define N_VIEWS     3
 
 typedef enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_OUT } slot_state;
 
@@ -74,10 +73,12 @@ static gopro_status make_item(gp_loader *l, gp_batch *b, size_t j, gopro_error *
 {
     gp_image own;
     const gp_image *im;
-    float *x[N_VIEWS];
-    for (int v = 0; v < N_VIEWS; v++) x[v] = b->view[v] ? b->view[v] + j * l->item_floats : NULL;
+    float *x[GP_LOADER_VIEWS];
+    for (size_t v = 0; v < GP_LOADER_VIEWS; v++) x[v] = b->view[v] ? b->view[v] + j * l->item_floats : NULL;
     gopro_status st = gp_image_store_get(l->store, b->sample[j], &own, &im, err);
     if (st == GOPRO_OK) st = gp_views_make(x[0], x[1], x[2], im, &l->c.view, l->c.seed, b->epoch, b->sample[j], err);
+    for (uint32_t a = 0; a < 2 && st == GOPRO_OK; a++)
+        if (x[3 + a]) st = gp_ssl_view_make(x[3 + a], im, &l->c.view, l->c.seed, b->epoch, b->sample[j], a, err);
     gp_image_free(&own);
     return st;
 }
@@ -127,7 +128,7 @@ static gopro_status alloc_slots(gp_loader *l, gopro_error *err)
         b->label = calloc(l->B, sizeof *b->label);
         b->sample = calloc(l->B, sizeof *b->sample);
         if (!b->label || !b->sample) return gp_fail_nomem(err, l->B * sizeof *b->label, "batches");
-        for (int v = 0; v < N_VIEWS; v++)
+        for (size_t v = 0; v < GP_LOADER_VIEWS; v++)
             if (l->c.want[v] && !(b->view[v] = malloc(bytes))) return gp_fail_nomem(err, bytes, "the views of a batch");
     }
     return GOPRO_OK;
@@ -213,7 +214,7 @@ void gp_loader_free(gp_loader **pl)
     }
     for (size_t k = 0; l->slot && k < l->n_slots; k++) {
         gp_batch *b = &l->slot[k].b;
-        for (int v = 0; v < N_VIEWS; v++) free(b->view[v]);
+        for (size_t v = 0; v < GP_LOADER_VIEWS; v++) free(b->view[v]);
         free(b->label);
         free(b->sample);
     }

@@ -21,16 +21,18 @@ size_t gp_image_store_size(const gp_image_store *s);
 gopro_status gp_image_store_get(const gp_image_store *s, size_t i, gp_image *own, const gp_image **im, gopro_error *err);
 void gp_image_store_free(gp_image_store **s);
 
+#define GP_LOADER_VIEWS 5 /* crop, MoCo, AugMix, two SSL views */
+
 typedef struct gp_batch {
-    float *view[3];   /* [B,3,R,R]; NULL if not asked for */
-    uint32_t *label;  /* [B] */
-    uint32_t *sample; /* [B] index in the list */
+    float *view[GP_LOADER_VIEWS]; /* [B,3,R,R]; NULL if not asked for */
+    uint32_t *label;              /* [B] */
+    uint32_t *sample;             /* [B] index in the list */
     size_t B, epoch, iter;
 } gp_batch;
 
 typedef struct gp_loader_config {
     gp_view_config view;
-    bool want[3]; /* crop, MoCo, AugMix */
+    bool want[GP_LOADER_VIEWS];
     size_t batch;
     size_t epochs, first_epoch; /* batches of epochs first_epoch .. epochs-1 are made */
     uint64_t seed;

@@ -69,13 +69,32 @@ gopro_status gp_model_create(gp_model **out, gp_compute *c, gp_clip_weights *w, 
     m->c = c;
     m->w = w;
     m->prec = prec;
-    m->trainable = trainable;
+    m->trainable = m->vision_gradients = trainable;
     gopro_status st = build(m, err);
     if (st != GOPRO_OK) {
         gp_model_free(&m);
         return st;
     }
     *out = m;
+    return GOPRO_OK;
+}
+
+static gopro_status add_gradients(gp_model *m, gp_mat *mat, gopro_error *err)
+{
+    return mat ? gp_mat_add_uses(mat, m->c, GP_MAT_BWD, err) : GOPRO_OK;
+}
+
+gopro_status gp_model_vision_gradients(gp_model *m, gopro_error *err)
+{
+    const size_t L = m->w->arch.v.layers;
+    if (m->vision_gradients) return GOPRO_OK;
+    GP_TRY(add_gradients(m, m->v_proj, err));
+    for (size_t l = 0; l < L; l++) {
+        const gp_block *b = &m->vb[l];
+        gp_mat *const mat[] = {l + 1 < L ? b->qkv : NULL, b->q, b->kv, b->out, b->fc1, b->fc2}; /* the last block has q and kv apart */
+        for (size_t i = 0; i < GP_COUNT(mat); i++) GP_TRY(add_gradients(m, mat[i], err));
+    }
+    m->vision_gradients = true;
     return GOPRO_OK;
 }
 

@@ -12,6 +12,8 @@ typedef struct gp_model gp_model;
  * what weight gradients need. */
 gopro_status gp_model_create(gp_model **m, gp_compute *c, gp_clip_weights *w, gp_precision prec, bool trainable, gopro_error *err);
 void gp_model_free(gp_model **m);
+/* Packs the image tower for gradients too, once; the text tower always is. */
+gopro_status gp_model_vision_gradients(gp_model *m, gopro_error *err);
 void gp_model_repack(gp_model *m); /* after an optimiser step on the weights */
 const gp_clip_arch *gp_model_arch(const gp_model *m);
 gp_compute *gp_model_compute(const gp_model *m);

@@ -11,6 +11,7 @@ struct gp_model {
     gp_clip_weights *w;
     gp_precision prec;
     bool trainable;
+    bool vision_gradients; /* the image tower's matrices are packed for gradients */
     gp_block *vb, *tb;
     gp_mat *patch, *v_proj, *t_proj;
     gp_mat **mat; /* all matrices, for repacking */

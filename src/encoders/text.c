@@ -37,6 +37,13 @@ typedef struct embed {
     gp_real *x;
 } embed;
 
+static const gp_real *input_row(const embed *e, uint32_t code, size_t context)
+{
+    const gp_clip_weights *w = e->s->plan->m->w;
+    const size_t D = w->arch.t.width;
+    return code & GP_CTX_ROW ? e->contexts + (context * e->s->plan->M + (code & ~GP_CTX_ROW)) * D : w->t_tok + code * D;
+}
+
 /* x0 = tok[id] + pos, or context + pos: the rows of one prefix. */
 static void embed_prefix(void *arg, size_t u, size_t worker)
 {
@@ -46,8 +53,7 @@ static void embed_prefix(void *arg, size_t u, size_t worker)
     const gp_clip_weights *w = p->m->w;
     size_t D = w->arch.t.width;
     gp_real *x = e->x + u * p->P * D;
-    memcpy(x, w->t_tok + w->arch.sot * D, D * sizeof *x);
-    if (p->P > 1) memcpy(x + D, e->contexts + e->s->used[u] * p->M * D, (p->P - 1) * D * sizeof *x);
+    for (size_t r = 0; r < p->P; r++) memcpy(x + r * D, input_row(e, p->prefix[r], p->P > 1 ? e->s->used[u] : 0), D * sizeof *x);
     p->m->c->k->add(x, w->t_pos, p->P * D);
 }
 
@@ -63,11 +69,7 @@ static void embed_pairs(void *arg, size_t block, size_t worker)
         const uint32_t *code = p->code + p->first[pair.cls];
         size_t n = p->first[pair.cls + 1] - p->first[pair.cls];
         gp_real *x = e->x + e->s->row[i] * D;
-        for (size_t r = 0; r < n; r++) {
-            const gp_real *in =
-                code[r] & GP_CTX_ROW ? e->contexts + (pair.context * p->M + (code[r] & ~GP_CTX_ROW)) * D : w->t_tok + code[r] * D;
-            memcpy(x + r * D, in, D * sizeof *x);
-        }
+        for (size_t r = 0; r < n; r++) memcpy(x + r * D, input_row(e, code[r], pair.context), D * sizeof *x);
         p->m->c->k->add(x, w->t_pos + p->P * D, n * D);
     }
 }
@@ -99,9 +101,16 @@ static gopro_status describe(gp_text_save *s, gp_arena *a, gopro_error *err)
     return GOPRO_OK;
 }
 
+gp_slots gp_text_slots(const gp_text_save *s)
+{
+    const gp_text_plan *p = s->plan;
+    return (gp_slots){.count = s->l.n_owner, .stride = p->P, .first = 1, .n = s->deep.n, .width = p->m->w->arch.t.width};
+}
+
 static gopro_status run_blocks(gp_model *m, gp_text_save *s, gp_real *x, gp_arena *a, bool keep, gopro_error *err)
 {
     size_t D = m->w->arch.t.width, L = m->w->arch.t.layers;
+    const gp_slots slots = gp_text_slots(s);
     bool ok = true;
     s->s = gp_arena_alloc(a, L, sizeof *s->s);
     if (!s->s) ok = false;
@@ -116,6 +125,7 @@ static gopro_status run_blocks(gp_model *m, gp_text_save *s, gp_real *x, gp_aren
         gp_real *out = last ? s->end : keep ? gp_take(a, s->l.rows, D, &ok) : x;
         if (!ok) break;
         GP_TRY(gp_block_fwd(m->c, &m->tb[i], &s->l, b, out, last, err));
+        if (i < s->deep.levels) gp_slots_fill(m->c, &slots, out, s->deep.rows + i * slots.n * D);
         x = out;
     }
     return ok ? GOPRO_OK : gp_fail_nomem(err, s->l.rows * D * 10 * sizeof(gp_real), "text activations");
@@ -160,8 +170,8 @@ static gopro_status sort_pairs(gp_arena *a, const gp_pair **sorted, const uint32
     return GOPRO_OK;
 }
 
-static gopro_status run_chunks(gp_model *m, const gp_text_plan *p, gp_real *out, const gp_real *contexts, const gp_pair *pair,
-                               const uint32_t *where, size_t n, gopro_error *err)
+static gopro_status run_chunks(gp_model *m, const gp_text_plan *p, gp_real *out, const gp_real *contexts, gp_slot_rows deep,
+                               const gp_pair *pair, const uint32_t *where, size_t n, gopro_error *err)
 {
     for (size_t i = 0; i < n;) {
         size_t end = i, rows = 0;
@@ -170,7 +180,7 @@ static gopro_status run_chunks(gp_model *m, const gp_text_plan *p, gp_real *out,
             end++;
         }
         gp_arena_mark mark = gp_arena_mark_get(m->work);
-        gp_text_save s = {.plan = p, .n = end - i, .pair = pair + i, .where = where + i};
+        gp_text_save s = {.plan = p, .deep = deep, .n = end - i, .pair = pair + i, .where = where + i};
         gopro_status st = run_pairs(m, &s, out, contexts, m->work, false, err);
         gp_arena_pop(m->work, mark);
         GP_TRY(st);
@@ -179,10 +189,29 @@ static gopro_status run_chunks(gp_model *m, const gp_text_plan *p, gp_real *out,
     return GOPRO_OK;
 }
 
+static gopro_status check_deep(const gp_text_plan *p, const gp_slot_rows *deep, gopro_error *err)
+{
+    const size_t blocks = p->m->w->arch.t.layers;
+    if (deep->n != p->M || p->in_prefix != p->M)
+        return gp_fail(err, GOPRO_E_INVALID, "deep prompts replace the %zu context tokens, all of them before the name; %zu rows given",
+                       p->M, deep->n);
+    if (deep->levels >= blocks)
+        return gp_fail(err, GOPRO_E_INVALID, "deep prompts for %zu blocks after the first, the text tower has %zu", deep->levels,
+                       blocks - 1);
+    return GOPRO_OK;
+}
+
 gopro_status gp_text_fwd(gp_model *m, const gp_text_plan *p, gp_real *out, const gp_real *contexts, size_t C, const gp_pair *pairs,
                          size_t n, gp_arena *a, gp_text_save **save, gopro_error *err)
 {
+    return gp_text_deep_fwd(m, p, out, contexts, C, &(gp_slot_rows){.n = p->M}, pairs, n, a, save, err);
+}
+
+gopro_status gp_text_deep_fwd(gp_model *m, const gp_text_plan *p, gp_real *out, const gp_real *contexts, size_t C, const gp_slot_rows *deep,
+                              const gp_pair *pairs, size_t n, gp_arena *a, gp_text_save **save, gopro_error *err)
+{
     size_t n_context = p->M ? C : 1;
+    if (deep->levels) GP_TRY(check_deep(p, deep, err));
     if (p->M && (!contexts || C == 0)) return gp_fail(err, GOPRO_E_INVALID, "prompts with %zu context tokens need contexts", p->M);
     if (n >= UINT32_MAX || n_context >= UINT32_MAX) return gp_fail(err, GOPRO_E_INVALID, "%zu prompts are too many for one call", n);
     for (size_t i = 0; i < n; i++)
@@ -195,9 +224,9 @@ gopro_status gp_text_fwd(gp_model *m, const gp_text_plan *p, gp_real *out, const
     const gp_pair *sorted = NULL;
     const uint32_t *where = NULL;
     gopro_status st = sort_pairs(a ? a : m->work, &sorted, &where, pairs, n, n_context, err);
-    if (st == GOPRO_OK && !a) st = run_chunks(m, p, out, contexts, sorted, where, n, err);
+    if (st == GOPRO_OK && !a) st = run_chunks(m, p, out, contexts, *deep, sorted, where, n, err);
     if (st == GOPRO_OK && a) {
-        *s = (gp_text_save){.plan = p, .n = n, .pair = sorted, .where = where};
+        *s = (gp_text_save){.plan = p, .deep = *deep, .n = n, .pair = sorted, .where = where};
         st = run_pairs(m, s, out, contexts, a, true, err);
         if (st == GOPRO_OK) *save = s;
     }

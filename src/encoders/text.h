@@ -4,6 +4,7 @@
 #define GP_ENCODERS_TEXT_H
 
 #include "encoders/model.h"
+#include "encoders/slots.h"
 
 /* Token ids of one prompt: start token .. end token (first occurrence), nothing after it. */
 typedef struct gp_prompt {
@@ -37,6 +38,13 @@ gopro_status gp_text_fwd(gp_model *m, const gp_text_plan *p, gp_real *out, const
 /* dcontexts [C, M, t.width] += gradient, from dout [n, embed]. */
 gopro_status gp_text_bwd(gp_model *m, gp_text_save *save, gp_real *dcontexts, const gp_real *dout, gopro_error *err);
 
+/* The same with deep prompts (METHODS 2.6, 3.5): level i of `deep` (n = M) replaces the context rows at the input of block i+2, for every
+ * context and class alike; for contexts that all stand before the name.  dcontexts and ddeep
+ * [levels, M, t.width] += gradient, each may be NULL. */
+gopro_status gp_text_deep_fwd(gp_model *m, const gp_text_plan *p, gp_real *out, const gp_real *contexts, size_t C, const gp_slot_rows *deep,
+                              const gp_pair *pairs, size_t n, gp_arena *a, gp_text_save **save, gopro_error *err);
+gopro_status gp_text_deep_bwd(gp_model *m, gp_text_save *save, gp_real *dcontexts, gp_real *ddeep, const gp_real *dout, gopro_error *err);
+
 /* Pretraining form: whole captions, gradients to every text weight including the embeddings. */
 typedef struct gp_text_train_save gp_text_train_save;
 gopro_status gp_text_train_fwd(gp_model *m, gp_arena *a, gp_text_train_save **save, gp_real *out, const gp_prompt *prompts, size_t n,
@@ -47,7 +55,9 @@ gopro_status gp_text_train_bwd(gp_model *m, gp_text_train_save *save, const gp_r
 void gp_text_embed(const gp_model *m, gp_real *out, const uint32_t *ids, size_t n);
 
 /* The plain evaluation over all context positions, reference kernels, no sharing: the oracle of tests and nothing else.
- * x0 [context, t.width] are input rows before positions are added; the feature of row `end` -> out [embed]. */
+ * x0 [context, t.width] are input rows before positions are added; the feature of row `end` -> out [embed].  deep (or NULL): level i
+ * replaces rows 1 .. n at the input of block i+2. */
 gopro_status gp_text_plain(gp_model *m, gp_real *out, const gp_real *x0, size_t end, gopro_error *err);
+gopro_status gp_text_plain_deep(gp_model *m, gp_real *out, const gp_real *x0, size_t end, const gp_slot_rows *deep, gopro_error *err);
 
 #endif

@@ -55,7 +55,7 @@ static void collect_row(void *arg, size_t block, size_t worker)
     const gp_kernels *k = p->m->c->k;
     size_t D = p->m->w->arch.t.width, u = block / p->M, row = block % p->M;
     gp_real *d = g->dcontexts + (s->used[u] * p->M + row) * D;
-    if (row + 1 < p->P) {
+    if (row < p->in_prefix) {
         k->add(d, g->dx + (u * p->P + 1 + row) * D, D);
         return;
     }
@@ -67,10 +67,11 @@ static void collect_row(void *arg, size_t block, size_t worker)
     }
 }
 
-static gopro_status run(gp_model *m, const gp_text_save *s, gp_real *dcontexts, const gp_real *dout, gopro_error *err)
+static gopro_status run(gp_model *m, const gp_text_save *s, gp_real *dcontexts, gp_real *ddeep, const gp_real *dout, gopro_error *err)
 {
     const gp_text_plan *p = s->plan;
     size_t D = m->w->arch.t.width, L = m->w->arch.t.layers;
+    const gp_slots slots = gp_text_slots(s);
     bool ok = true;
     gp_block_work work;
     gp_real *dend = gp_take(m->work, s->n, D, &ok), *dx = gp_take(m->work, s->l.rows, D, &ok);
@@ -79,13 +80,15 @@ static gopro_status run(gp_model *m, const gp_text_save *s, gp_real *dcontexts, 
     gp_text_head_bwd(&(gp_text_head_back){
         .m = m, .dx = dend, .dout = dout, .x = s->end, .mean = s->mean, .rstd = s->rstd, .where = s->where, .n = s->n});
     GP_TRY(gp_compute_check(m->c, err));
-    for (size_t i = L; i-- > 0;) {
+    for (size_t i = L; i-- > (dcontexts ? 0 : 1);) {
         bool last = i + 1 == L;
         /* At the first block only the contexts' rows matter: with all of them in the prefix, the suffixes end here. */
-        size_t rows = i == 0 && p->P == p->M + 1 ? s->l.n_owner * p->P : s->l.rows;
+        size_t rows = i == 0 && p->in_prefix == p->M ? s->l.n_owner * p->P : s->l.rows;
         gp_block_back g = {.dout = last ? dend : dx, .dx = dx, .dx_rows = rows, .prec = m->prec};
         GP_TRY(gp_block_bwd(m->c, &m->tb[i], &s->l, &s->s[i], &g, &work, last, err));
+        if (i > 0 && i <= s->deep.levels) gp_slots_take(m->c, &slots, ddeep ? ddeep + (i - 1) * slots.n * D : NULL, dx);
     }
+    if (!dcontexts) return GOPRO_OK;
     collect g = {.s = s, .dx = dx, .dcontexts = dcontexts};
     gp_parallel_for(m->c->pool, s->n_used * p->M, collect_row, &g);
     return GOPRO_OK;
@@ -93,9 +96,14 @@ static gopro_status run(gp_model *m, const gp_text_save *s, gp_real *dcontexts, 
 
 gopro_status gp_text_bwd(gp_model *m, gp_text_save *save, gp_real *dcontexts, const gp_real *dout, gopro_error *err)
 {
+    return gp_text_deep_bwd(m, save, dcontexts, NULL, dout, err);
+}
+
+gopro_status gp_text_deep_bwd(gp_model *m, gp_text_save *save, gp_real *dcontexts, gp_real *ddeep, const gp_real *dout, gopro_error *err)
+{
     if (save->plan->M == 0 || save->n == 0) return GOPRO_OK;
     gp_arena_mark mark = gp_arena_mark_get(m->work);
-    gopro_status st = run(m, save, dcontexts, dout, err);
+    gopro_status st = run(m, save, dcontexts, ddeep, dout, err);
     gp_arena_pop(m->work, mark);
     return st;
 }

@@ -11,14 +11,17 @@
 struct gp_text_plan {
     gp_model *m;
     size_t K, M;
-    size_t P;        /* shared prefix rows: the start token and the first P-1 contexts */
-    uint32_t *first; /* [K+1] where the rows of a class begin in code */
-    uint32_t *code;  /* suffix rows of every class */
+    size_t in_prefix; /* contexts that all classes share */
+    size_t P;         /* shared prefix rows: the start token, the first contexts, then words that every class has there */
+    uint32_t *prefix; /* [P] */
+    uint32_t *first;  /* [K+1] where the rows of a class begin in code */
+    uint32_t *code;   /* suffix rows of every class */
 };
 
 /* One packed run of pairs, sorted by context. */
 struct gp_text_save {
     const gp_text_plan *plan;
+    gp_slot_rows deep; /* rows replaced at the input of blocks 2 .. levels+1 */
     size_t n, n_used;
     const gp_pair *pair;        /* [n] sorted */
     const uint32_t *where;      /* [n] row of the caller's output */
@@ -30,6 +33,9 @@ struct gp_text_save {
     gp_real *end;      /* [n, width] last block's output */
     gp_real *mean, *rstd;
 };
+
+/* Where the context rows stand among the packed rows, all of them in the prefixes. */
+gp_slots gp_text_slots(const gp_text_save *s);
 
 /* METHODS 1.4: ln_final and t_proj of rows x [n, width]; out row i goes to out[where[i]] (where NULL: i). */
 typedef struct gp_text_head {

@@ -80,6 +80,11 @@ static void block(const plain *t, const gp_block_w *w)
 
 gopro_status gp_text_plain(gp_model *m, gp_real *out, const gp_real *x0, size_t end, gopro_error *err)
 {
+    return gp_text_plain_deep(m, out, x0, end, NULL, err);
+}
+
+gopro_status gp_text_plain_deep(gp_model *m, gp_real *out, const gp_real *x0, size_t end, const gp_slot_rows *deep, gopro_error *err)
+{
     const gp_clip_weights *w = m->w;
     const gp_clip_arch *a = &w->arch;
     plain t = {.T = a->context, .D = a->t.width, .H = a->t.heads, .F = a->t.hidden, .eps = (gp_real)a->t.eps, .act = a->t.act};
@@ -93,7 +98,10 @@ gopro_status gp_text_plain(gp_model *m, gp_real *out, const gp_real *x0, size_t 
     t.h = t.qkv + t.T * 3 * t.D;
     t.p = t.h + t.T * t.F;
     for (size_t i = 0; i < t.T * t.D; i++) t.x[i] = x0[i] + w->t_pos[i];
-    for (size_t l = 0; l < a->t.layers; l++) block(&t, &w->t_block[l]);
+    for (size_t l = 0; l < a->t.layers; l++) {
+        if (deep && l > 0 && l <= deep->levels) memcpy(t.x + t.D, deep->rows + (l - 1) * deep->n * t.D, deep->n * t.D * sizeof *t.x);
+        block(&t, &w->t_block[l]);
+    }
     norm(t.u, t.x + end * t.D, w->t_ln_final_g, w->t_ln_final_b, t.eps, 1, t.D);
     linear(out, t.u, w->t_proj, NULL, 1, a->embed, t.D, false);
     free(mem);

@@ -77,20 +77,27 @@ typedef struct back {
 
 static void head_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
 {
-    const back *p = arg;
-    gp_compute *c = p->m->c;
-    const gp_clip_weights *w = p->m->w;
-    const gp_vision_save *v = p->v;
+    const gp_vision_head_back *v = arg;
+    gp_compute *c = v->m->c;
+    const gp_clip_weights *w = v->m->w;
     size_t D = w->arch.v.width;
     gp_scratch_reset(c, worker);
-    gp_real *du = gp_scratch(c, worker, n * D), *dcls = p->dcls + first * D;
+    gp_real *du = gp_scratch(c, worker, n * D), *dx = v->dx + first * D, *sum = NULL;
+    const gp_real *x = v->x + first * D;
     if (!du) return;
-    gp_real *sum = p->sum + first / gp_rows_block(v->B) * 2 * D;
-    memset(sum, 0, 2 * D * sizeof *sum);
-    memset(dcls, 0, n * D * sizeof *dcls);
-    gp_mat_bwd(p->m->v_proj, c, worker, du, p->dfeat + first * w->arch.embed, n, false);
-    c->k->layernorm_bwd(dcls, sum, sum + D, du, v->cls + first * D, w->v_ln_post_g, v->mean_post + first, v->rstd_post + first, n, D);
-    c->k->layernorm_fwd(p->u + first * D, NULL, NULL, v->cls + first * D, w->v_ln_post_g, w->v_ln_post_b, (gp_real)w->arch.v.eps, n, D);
+    if (v->sum) {
+        sum = v->sum + first / gp_rows_block(v->B) * 2 * D;
+        memset(sum, 0, 2 * D * sizeof *sum);
+        c->k->layernorm_fwd(v->u + first * D, NULL, NULL, x, w->v_ln_post_g, w->v_ln_post_b, (gp_real)w->arch.v.eps, n, D);
+    }
+    memset(dx, 0, n * D * sizeof *dx);
+    gp_mat_bwd(v->m->v_proj, c, worker, du, v->dfeat + first * w->arch.embed, n, false);
+    c->k->layernorm_bwd(dx, sum, sum ? sum + D : NULL, du, x, w->v_ln_post_g, v->mean + first, v->rstd + first, n, D);
+}
+
+void gp_vision_head_bwd(gp_vision_head_back *v)
+{
+    gp_rows_run(v->m->c, v->B, head_bwd_rows, v);
 }
 
 static void pre_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
@@ -157,7 +164,15 @@ static gopro_status train_bwd(back *p, gopro_error *err)
     p->sum = gp_take(m->work, gp_max_size(gp_rows_blocks(v->l.rows), gp_rows_blocks(v->B)), 2 * D, &ok);
     ok = gp_block_work_alloc(&work, m->work, &m->vb[0], &v->l, true) && ok;
     if (!ok) return gp_fail_nomem(err, v->l.rows * (15 * D) * sizeof(gp_real), "image gradients");
-    gp_rows_run(m->c, v->B, head_bwd_rows, p);
+    gp_vision_head_bwd(&(gp_vision_head_back){.m = m,
+                                              .dx = p->dcls,
+                                              .dfeat = p->dfeat,
+                                              .x = v->cls,
+                                              .mean = v->mean_post,
+                                              .rstd = v->rstd_post,
+                                              .u = p->u,
+                                              .sum = p->sum,
+                                              .B = v->B});
     GP_TRY(gp_compute_check(m->c, err));
     add_pair(p, p->dw->v_ln_post_g, p->dw->v_ln_post_b, v->B);
     gp_gemm_dw(m->c, m->prec, p->dw->v_proj, p->dfeat, p->u, v->B, a->embed, D);

@@ -5,47 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/templates.h"
-#include "train/zeroshot.h"
-
 struct gp_classifier {
     gp_learner *l; /* borrowed */
-    size_t K;
-    gp_text_plan *plan; /* of a learner */
-    gp_real *text;      /* of zero-shot: [K, embed] */
+    gp_classes classes;
 };
 
 void gp_classifier_free(gp_classifier **c)
 {
     if (!c || !*c) return;
-    gp_text_plan_free(&(*c)->plan);
-    free((*c)->text);
+    gp_classes_close(&(*c)->classes);
     free(*c);
     *c = NULL;
 }
 
 bool gp_classifier_wants_stats(const gp_classifier *c)
 {
-    return c->plan && (c->l->method->wants & GP_WANT_STATS) != 0;
-}
-
-static gopro_status zeroshot(gp_classifier *c, const char *const *class_name, const char *dataset_template, gopro_error *err)
-{
-    const gp_options *o = c->l->opt;
-    const char *own = gp_opt_string(o, "template"), *list[GP_COUNT(gp_templates_7) + 1];
-    const char *const *tmpl = gp_templates_80;
-    size_t n = 0, E = gp_model_arch(c->l->bb->model)->embed;
-    if (gp_opt_is(o, "ensemble", "80")) {
-        n = GP_COUNT(gp_templates_80);
-    } else {
-        if (gp_opt_is(o, "ensemble", "7"))
-            for (; n < GP_COUNT(gp_templates_7); n++) list[n] = gp_templates_7[n];
-        list[n++] = own[0] ? own : dataset_template;
-        tmpl = list;
-    }
-    c->text = malloc(c->K * E * sizeof *c->text);
-    if (!c->text) return gp_fail_nomem(err, c->K * E * sizeof *c->text, "class features");
-    return gp_zeroshot_text(c->text, c->l->bb, class_name, c->K, tmpl, n, err);
+    return (c->l->method->wants & GP_WANT_STATS) != 0;
 }
 
 gopro_status gp_classifier_create(gp_classifier **c, gp_learner *l, const char *const *class_name, size_t K, const char *dataset_template,
@@ -54,9 +29,7 @@ gopro_status gp_classifier_create(gp_classifier **c, gp_learner *l, const char *
     *c = calloc(1, sizeof **c);
     if (!*c) return gp_fail_nomem(err, sizeof **c, "a classifier");
     (*c)->l = l;
-    (*c)->K = K;
-    gopro_status st =
-        gp_learner_trains(l) ? gp_learner_plan(&(*c)->plan, l, class_name, K, err) : zeroshot(*c, class_name, dataset_template, err);
+    gopro_status st = gp_classes_open(&(*c)->classes, l, class_name, K, dataset_template, false, err);
     if (st != GOPRO_OK) gp_classifier_free(c);
     return st;
 }
@@ -64,20 +37,26 @@ gopro_status gp_classifier_create(gp_classifier **c, gp_learner *l, const char *
 gopro_status gp_classifier_logits(gp_classifier *c, gp_real *logits, const float *feat, const float *mu, const float *sigma, size_t B,
                                   gopro_error *err)
 {
-    if (c->plan) return gp_learner_logits(c->l, c->plan, logits, feat, mu, sigma, B, err);
-    gp_zeroshot_logits(logits, feat, B, c->text, c->K, gp_model_arch(c->l->bb->model)->embed, c->l->logit_scale);
-    return GOPRO_OK;
+    return gp_learner_logits(c->l, &c->classes, logits, feat, mu, sigma, B, err);
 }
 
-gopro_status gp_testset_open(gp_testset *t, gp_backbone *b, const gp_dataset *d, bool stats, bool skip_bad, const char *cache_dir,
-                             const gp_watch *w, gopro_error *err)
+static gopro_status own_tower(void *user, float *feat, const float *pixels, size_t n, gopro_error *err)
 {
+    return gp_learner_encode(user, feat, NULL, NULL, pixels, n, err);
+}
+
+gopro_status gp_testset_open(gp_testset *t, gp_learner *l, const gp_dataset *d, bool skip_bad, const char *cache_dir, const gp_watch *w,
+                             gopro_error *err)
+{
+    const gp_backbone *b = l->bb;
     t->data = d;
     t->features = NULL;
     gp_features_request q = {.model = b->model, .precision = b->precision, .root = d->root, .item = d->test.item, .n = d->test.n};
-    q.stats = stats;
+    q.stats = (l->method->wants & GP_WANT_STATS) != 0;
     q.skip_bad = skip_bad;
     q.cache_dir = cache_dir;
+    if (l->method->wants & GP_WANT_PIXELS) q.encode = own_tower;
+    q.user = l;
     return gp_features_get(&t->features, &q, w, err);
 }
 

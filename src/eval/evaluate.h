@@ -8,9 +8,10 @@
 #include "features/cache.h"
 #include "train/learner.h"
 
-/* Scores images against the classes of one label set: zero-shot (class features fixed) or a learner (prompts per image). */
+/* Scores images against the classes of one label set; text features that do not depend on the image are computed once, at its creation. */
 typedef struct gp_classifier gp_classifier;
-/* templates of zero-shot: option template, else the dataset's; option ensemble adds the selected 7 or takes the 80 (METHODS 3.1). */
+/* templates of hand-written prompts: option template, else the dataset's; option ensemble adds the selected 7 or takes the 80
+ * (METHODS 3.1). */
 gopro_status gp_classifier_create(gp_classifier **c, gp_learner *l, const char *const *class_name, size_t K, const char *dataset_template,
                                   gopro_error *err);
 void gp_classifier_free(gp_classifier **c);
@@ -19,13 +20,14 @@ bool gp_classifier_wants_stats(const gp_classifier *c);
 gopro_status gp_classifier_logits(gp_classifier *c, gp_real *logits, const float *feat, const float *mu, const float *sigma, size_t B,
                                   gopro_error *err);
 
-/* Test images of a dataset with their features, shared by the label sets of a run. */
+/* Test images of a dataset with their features, shared by the label sets of a run: read from the cache or put there, but for a method with
+ * an image tower of its own, whose features hold for the one learner and stay in memory. */
 typedef struct gp_testset {
     const gp_dataset *data;
     gp_features *features; /* of data->test, in order */
 } gp_testset;
-gopro_status gp_testset_open(gp_testset *t, gp_backbone *b, const gp_dataset *d, bool stats, bool skip_bad, const char *cache_dir,
-                             const gp_watch *w, gopro_error *err);
+gopro_status gp_testset_open(gp_testset *t, gp_learner *l, const gp_dataset *d, bool skip_bad, const char *cache_dir, const gp_watch *w,
+                             gopro_error *err);
 void gp_testset_close(gp_testset *t);
 
 /* Accuracy and the rest of a label set's test images; m: free with gp_metrics_free. */

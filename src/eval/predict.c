@@ -42,7 +42,7 @@ static gopro_status take_classes(gp_predictor *p, const char *const *class_name,
 
 static gopro_status open_learner(gp_predictor *p, const gp_options *opt, const char *run, gp_prompt_info *info, gopro_error *err)
 {
-    if (!run) return gp_learner_create(&p->l, p->bb, opt, err);
+    if (!run) return gp_learner_create(&p->l, p->bb, opt, NULL, 0, err);
     char *path = gp_path_join(run, "prompt.safetensors");
     if (!path) return gp_fail_nomem(err, 0, "a path");
     gopro_status st = gp_prompt_read(&p->l, info, p->bb, path, err);
@@ -99,7 +99,7 @@ gopro_status gp_predict(gp_predictor *p, const gp_image *im, double *probability
     GP_TRY(gp_view_test(&crop, im, &p->view, err));
     gp_image_normalise(p->pixels, &crop, p->view.mean, p->view.std);
     gp_image_free(&crop);
-    GP_TRY(gp_vision_fwd(p->bb->model, p->feat, p->mu, p->sigma, p->pixels, 1, err));
+    GP_TRY(gp_learner_encode(p->l, p->feat, p->mu, p->sigma, p->pixels, 1, err));
     GP_TRY(gp_classifier_logits(p->c, p->logits, p->feat, p->mu, p->sigma, 1, err));
     double best = -HUGE_VAL, sum = 0.0;
     for (size_t k = 0; k < p->K; k++) best = fmax(best, (double)p->logits[k]);

@@ -97,7 +97,7 @@ static gopro_status b2n_new(gp_b2n **t, const gp_protocol_request *q, gopro_erro
 /* Zero-shot does not depend on the seed: one run, its numbers for all. */
 static size_t seeds_of(const gp_b2n *t, size_t m)
 {
-    return strcmp(t->method[m], "zeroshot") == 0 ? 1 : t->n_seeds;
+    return gp_method_find(t->method[m])->declare ? t->n_seeds : 1;
 }
 
 static char *run_folder(const gp_protocol_request *q, const gp_b2n *t, size_t d, size_t m, size_t s)
@@ -138,12 +138,13 @@ static gopro_status probe(double *seconds, const gp_protocol_request *q, size_t 
     gopro_status st = o ? GOPRO_OK : gp_fail_nomem(err, 0, "options");
     gp_data_rules rules = {.skip_bad_images = true, .split_seed = (uint64_t)gp_opt_int(q->opt, "data.split_seed")};
     *seconds = 0.0;
-    if (st == GOPRO_OK) st = gp_options_settle(o, q->bb->tok, err);
-    if (st == GOPRO_OK) st = gp_learner_create(&l, q->bb, o, err);
-    if (st != GOPRO_OK || !gp_learner_trains(l)) goto out;
+    if (st == GOPRO_OK) st = gp_options_settle(o, q->bb->tok, false, err);
+    const gp_method *trained = gp_method_find(method);
+    if (st != GOPRO_OK || !trained || !trained->declare) goto out;
     GP_CHECK(gp_dataset_open(&data, q->data[d], &rules, &silent.log, err));
     GP_CHECK(gp_draw_make(&draw, data, (size_t)gp_opt_int(o, "shots"), q->seed[0], &silent.log, err));
     GP_CHECK(gp_labelset_make(&ls, data, &draw, GP_BASE, err));
+    GP_CHECK(gp_learner_create(&l, q->bb, o, ls.class_name, ls.K, err));
     GP_CHECK(gp_train_probe(&step, l, ls.class_name, ls.K, err));
     *seconds = step * (double)gp_loader_iters(ls.n_train, (size_t)gp_opt_int(o, "optim.batch")) * (double)gp_opt_int(o, "optim.epochs");
 out:
@@ -205,6 +206,8 @@ static gopro_status one_run(gp_b2n *t, const gp_protocol_request *q, size_t d, s
     own.run = what;
     gp_run_request rq = {.bb = q->bb, .opt = o, .data = q->data[d], .subset = GP_BASE, .out = folder, .cache = cache};
     st = gp_run(&r, &rq, &own, &e);
+    if (st == GOPRO_OK && !r.tested[GP_NEW])
+        st = gp_fail(&e, GOPRO_E_INVALID, "class-specific contexts have no accuracy on new classes; set coop.csc=0");
     if (st == GOPRO_E_CANCELLED || st == GOPRO_E_NOMEM) {
         gp_fail(err, st, "%s: %s", what, e.msg);
         goto out;

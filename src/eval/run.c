@@ -54,7 +54,7 @@ static gopro_status run_open(run *x, gopro_error *err)
     x->dir.lock = -1;
     x->opt = gp_options_clone(q->opt);
     if (!x->opt) return gp_fail_nomem(err, 0, "options");
-    GP_TRY(gp_options_settle(x->opt, q->bb->tok, err));
+    GP_TRY(gp_options_settle(x->opt, q->bb->tok, q->subset != GP_BASE, err));
     gp_data_rules rules = {.skip_bad_images = gp_opt_bool(x->opt, "data.skip_bad"),
                            .split_seed = (uint64_t)gp_opt_int(x->opt, "data.split_seed")};
     GP_TRY(gp_dataset_open(&x->data, q->data, &rules, log, err));
@@ -62,7 +62,7 @@ static gopro_status run_open(run *x, gopro_error *err)
         gp_draw_make(&x->draw, x->data, (size_t)gp_opt_int(x->opt, "shots"), (uint64_t)gp_opt_int(x->opt, "seed"), shots_log(x, log), err));
     GP_TRY(gp_labelset_make(&x->labels, x->data, &x->draw, q->subset, err));
     if (q->subset == GP_BASE) GP_TRY(gp_labelset_make(&x->novel, x->data, &x->draw, GP_NEW, err));
-    return gp_learner_create(&x->l, q->bb, x->opt, err);
+    return gp_learner_create(&x->l, q->bb, x->opt, x->labels.class_name, x->labels.K, err);
 }
 
 static gopro_status write_config(const run *x, gopro_error *err)
@@ -128,10 +128,15 @@ static gopro_status test_one(run *x, gp_run_result *r, gp_subset s, const gp_lab
 
 static gopro_status test_all(run *x, gp_run_result *r, gopro_error *err)
 {
-    bool stats = (x->l->method->wants & GP_WANT_STATS) != 0;
-    GP_TRY(gp_testset_open(&x->test, x->q->bb, x->data, stats, gp_opt_bool(x->opt, "data.skip_bad"), x->q->cache, x->w, err));
+    GP_TRY(gp_testset_open(&x->test, x->l, x->data, gp_opt_bool(x->opt, "data.skip_bad"), x->q->cache, x->w, err));
     GP_TRY(test_one(x, r, x->q->subset, &x->labels, err));
     if (x->q->subset != GP_BASE) return GOPRO_OK;
+    if (x->l->setup.csc) {
+        if (x->w)
+            gp_logf(&x->w->log, GP_LOG_WARN,
+                    "class-specific contexts say nothing about new classes: there is no accuracy on them and no harmonic mean");
+        return GOPRO_OK;
+    }
     GP_TRY(test_one(x, r, GP_NEW, &x->novel, err));
     r->hm = gp_harmonic_mean(r->test[GP_BASE].accuracy, r->test[GP_NEW].accuracy);
     return GOPRO_OK;
@@ -226,12 +231,11 @@ gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_t
         }
         GP_CHECK(gp_prompt_read(&x.l, &info, q->bb, path, err));
     } else {
-        GP_CHECK(gp_learner_create(&x.l, q->bb, q->opt, err));
+        GP_CHECK(gp_learner_create(&x.l, q->bb, q->opt, NULL, 0, err));
     }
     GP_CHECK(gp_dataset_open(d, q->data, &rules, w ? &w->log : NULL, err));
     GP_CHECK(gp_labelset_make(&x.labels, *d, NULL, q->subset, err));
-    bool stats = (x.l->method->wants & GP_WANT_STATS) != 0;
-    GP_CHECK(gp_testset_open(&x.test, q->bb, *d, stats, rules.skip_bad_images, q->cache, w, err));
+    GP_CHECK(gp_testset_open(&x.test, x.l, *d, rules.skip_bad_images, q->cache, w, err));
     GP_CHECK(gp_evaluate(m, x.l, &x.test, &x.labels, w, err));
     gp_metrics_scores(&r->test[q->subset], m);
     r->tested[q->subset] = true;

@@ -160,6 +160,12 @@ static gopro_status read_pixels(float *px, gp_features *x, const gp_features_req
     return GOPRO_OK;
 }
 
+static gopro_status run_tower(const gp_features_request *q, float *feat, float *mu, float *sigma, const float *px, size_t n,
+                              gopro_error *err)
+{
+    return q->encode ? q->encode(q->user, feat, px, n, err) : gp_vision_fwd(q->model, feat, mu, sigma, px, n, err);
+}
+
 static gopro_status compute_all(gp_features *x, const gp_features_request *q, const gp_watch *w, gopro_error *err)
 {
     const gp_clip_arch *a = gp_model_arch(q->model);
@@ -189,8 +195,7 @@ static gopro_status compute_all(gp_features *x, const gp_features_request *q, co
         }
         st = read_pixels(px, x, q, i, n, &vc, w, err);
         if (st != GOPRO_OK) break;
-        st = gp_vision_fwd(q->model, s->feat + i * x->embed, q->stats ? s->mu + i * per : NULL, q->stats ? s->sigma + i * per : NULL, px, n,
-                           err);
+        st = run_tower(q, s->feat + i * x->embed, q->stats ? s->mu + i * per : NULL, q->stats ? s->sigma + i * per : NULL, px, n, err);
         gp_progress p = {.what = "features", .done = i + n, .total = x->n};
         gp_watch_tell(w, &p, t0, i + n, i + n);
     }
@@ -209,7 +214,7 @@ gopro_status gp_features_get(gp_features **f, const gp_features_request *q, cons
     *f = NULL;
     gopro_status st;
     GP_CHECK(features_new(&x, q, err));
-    if (q->cache_dir) {
+    if (q->cache_dir && !q->encode) {
         GP_CHECK(list_key(key, q, err));
         path = gp_sprintf("%s/%.32s.safetensors", q->cache_dir, key);
         if (!path) {

@@ -27,6 +27,9 @@ typedef struct gp_features_request {
     bool stats;
     bool skip_bad;         /* an unreadable image is marked, named in the log and counted; otherwise an error */
     const char *cache_dir; /* NULL: nothing is kept on disk */
+    /* What runs instead of the frozen image tower, or NULL; the disk then has no part in it. */
+    gopro_status (*encode)(void *user, float *feat, const float *pixels, size_t n, gopro_error *err);
+    void *user;
 } gp_features_request;
 
 /* A cache file is taken only when weights, precision, preprocessing and every image's path, size and time of change agree; a torn, foreign

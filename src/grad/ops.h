@@ -5,6 +5,7 @@
 #define GP_OPS_H
 
 #include "encoders/text.h"
+#include "encoders/vision.h"
 #include "grad/tape.h"
 
 gp_var gp_linear(gp_tape *t, gp_var x, gp_var w, gp_var b); /* [n,in],[out,in],[1,out] (b.v NULL: none) -> [n,out] */
@@ -25,5 +26,10 @@ gp_var gp_batchnorm(gp_tape *t, gp_var x, gp_var gain, gp_var bias, gp_real *run
                     bool training); /* METHODS 5.5 */
 gp_var gp_text_encode(gp_tape *t, gp_model *m, const gp_text_plan *p, gp_var contexts /* [C*M, Dt] */, size_t C, const gp_pair *pairs,
                       size_t n); /* -> [n, E], not normalised */
+/* With deep prompts (METHODS 2.6): deep [levels*M, Dt] replaces the contexts in front of blocks 2 .. levels+1; without rows: none. */
+gp_var gp_text_encode_deep(gp_tape *t, gp_model *m, const gp_text_plan *p, gp_var contexts, gp_var deep, size_t C, const gp_pair *pairs,
+                           size_t n);
+/* The image tower with prompt rows (METHODS 3.5): prompts [levels*n, Dv], pixels [B, 3, image, image] -> [B, E], not normalised. */
+gp_var gp_image_encode(gp_tape *t, gp_model *m, gp_var prompts, size_t levels, const gp_real *pixels, size_t B);
 
 #endif

@@ -1,4 +1,4 @@
-/* views.c - the training views: RandomResizedCrop, the MoCo v3 recipes, AugMix (METHODS 4.1, 4.2, 4.4).
+/* views.c - the training views: RandomResizedCrop, the MoCo v3 recipes, SimCLR views, AugMix (METHODS 4.1 to 4.4).
  * SPDX-License-Identifier: Apache-2.0 */
 #include "image/views.h"
 
@@ -65,6 +65,25 @@ static gopro_status moco_view(float *x, const gp_image *im, const gp_view_config
     if (recipe == 1 || gp_rng_chance(r, 0.1)) st = gp_gaussian_blur(&v, (float)(gp_rng_range(r, 0.1, 2.0) * (double)c->size / 224.0), err);
     if (recipe == 2 && gp_rng_chance(r, 0.2)) gp_solarize(&v, 128);
     if (gp_rng_chance(r, 0.5)) gp_image_flip(&v);
+    if (st == GOPRO_OK) gp_image_normalise(x, &v, c->mean, c->std);
+    gp_image_free(&v);
+    return st;
+}
+
+/* ---- SimCLR ---- */
+
+gopro_status gp_ssl_view_make(float *x, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch, uint64_t sample,
+                              uint32_t which, gopro_error *err)
+{
+    gp_image v = {0};
+    gp_rng r = gp_rng_make(seed, which == 0 ? GP_RNG_VIEW_SSL_A : GP_RNG_VIEW_SSL_B, epoch, sample);
+    if (im->channels != 3) return gp_fail(err, GOPRO_E_INVALID, "expected an image with 3 channels, not %u", im->channels);
+    GP_TRY(gp_random_resized_crop(&v, im, c->size, c->scale_min, c->scale_max, GP_BILINEAR, &r, err));
+    if (gp_rng_chance(&r, 0.8)) gp_color_jitter(&v, 0.4, 0.4, 0.4, 0.1, &r);
+    if (gp_rng_chance(&r, 0.2)) gp_to_grey(&v);
+    gopro_status st = GOPRO_OK;
+    if (gp_rng_chance(&r, 0.5)) st = gp_gaussian_blur(&v, (float)(gp_rng_range(&r, 0.1, 2.0) * (double)c->size / 224.0), err);
+    if (gp_rng_chance(&r, 0.5)) gp_image_flip(&v);
     if (st == GOPRO_OK) gp_image_normalise(x, &v, c->mean, c->std);
     gp_image_free(&v);
     return st;

@@ -24,6 +24,10 @@ gopro_status gp_views_make(float *x, float *x1, float *x2, const gp_image *im, c
 /* The test transform of a model, 8-bit. */
 gopro_status gp_view_test(gp_image *out, const gp_image *im, const gp_view_config *c, gopro_error *err);
 
+/* SimCLR view number `which` (0, 1) of METHODS 4.3: both by the same recipe, each from a stream of its own. */
+gopro_status gp_ssl_view_make(float *x, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch, uint64_t sample,
+                              uint32_t which, gopro_error *err);
+
 /* The parts, for tests and pretraining; all in place on 8-bit RGB. */
 gopro_status gp_random_resized_crop(gp_image *out, const gp_image *im, uint32_t size, double smin, double smax, gp_filter f, gp_rng *r,
                                     gopro_error *err);

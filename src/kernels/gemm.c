@@ -15,6 +15,17 @@ uint64_t gp_gemm_macs(const gp_compute *c)
     return atomic_load_explicit(&((const gp_compute_full *)c)->macs, memory_order_relaxed);
 }
 
+static gopro_status pack_forms(gp_mat *m, gp_compute *c, unsigned uses, gopro_error *err)
+{
+#ifndef GP_REAL_IS_DOUBLE
+    if ((uses & GP_MAT_FWD) && !m->fwd) GP_TRY(gp_packed_create(&m->fwd, c, m, false, &m->bytes, err));
+    if ((uses & GP_MAT_BWD) && !m->bwd) GP_TRY(gp_packed_create(&m->bwd, c, m, true, &m->bytes, err));
+#else
+    (void)m, (void)c, (void)uses, (void)err;
+#endif
+    return GOPRO_OK;
+}
+
 gopro_status gp_mat_create(gp_mat **m, gp_compute *c, const gp_real *w, size_t out, size_t in, gp_precision prec, unsigned uses,
                            gopro_error *err)
 {
@@ -23,20 +34,20 @@ gopro_status gp_mat_create(gp_mat **m, gp_compute *c, const gp_real *w, size_t o
     gp_mat *t = calloc(1, sizeof *t);
     if (!t) return gp_fail_nomem(err, sizeof *t, "a weight matrix");
     *t = (gp_mat){.w = w, .out = out, .in = in, .prec = prec, .uses = uses};
-    gopro_status st = GOPRO_OK;
-    if (c->plain_gemm) {
-        st = gp_plain_mat_init(t, err);
-    } else {
-#ifndef GP_REAL_IS_DOUBLE
-        if (uses & GP_MAT_FWD) st = gp_packed_create(&t->fwd, c, t, false, &t->bytes, err);
-        if (st == GOPRO_OK && (uses & GP_MAT_BWD)) st = gp_packed_create(&t->bwd, c, t, true, &t->bytes, err);
-#endif
-    }
+    gopro_status st;
+    st = c->plain_gemm ? gp_plain_mat_init(t, err) : pack_forms(t, c, uses, err);
     if (st == GOPRO_OK)
         *m = t;
     else
         gp_mat_free(&t);
     return st;
+}
+
+gopro_status gp_mat_add_uses(gp_mat *m, gp_compute *c, unsigned uses, gopro_error *err)
+{
+    if (!c->plain_gemm) GP_TRY(pack_forms(m, c, uses, err)); /* the plain GEMM reads the one form it has both ways */
+    m->uses |= uses;
+    return GOPRO_OK;
 }
 
 void gp_mat_free(gp_mat **m)

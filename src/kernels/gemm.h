@@ -15,6 +15,8 @@ enum { GP_MAT_FWD = 1, GP_MAT_BWD = 2 };
 gopro_status gp_mat_create(gp_mat **m, gp_compute *c, const gp_real *w, size_t out, size_t in, gp_precision prec, unsigned uses,
                            gopro_error *err);
 void gp_mat_free(gp_mat **m);
+/* Packs the forms of `uses` that are missing, as when something first wants gradients of a tower that was only to run forward. */
+gopro_status gp_mat_add_uses(gp_mat *m, gp_compute *c, unsigned uses, gopro_error *err);
 /* Packs again after the numbers behind w changed (pretraining). Runs on the caller; different matrices may be repacked in parallel
  * by different workers. */
 void gp_mat_repack(gp_mat *m, gp_compute *c, size_t worker);

@@ -24,9 +24,7 @@ gp_frg_config gp_gopro_frg(const gp_setup *s)
     const gp_clip_arch *a = gp_model_arch(s->model);
     const gp_options *o = s->opt;
     return (gp_frg_config){
-        .norm = gp_opt_is(o, "gopro.frg_norm", "rms")    ? GP_FRG_RMS
-                : gp_opt_is(o, "gopro.frg_norm", "unit") ? GP_FRG_UNIT
-                                                         : GP_FRG_NONE,
+        .norm = gp_frg_norm_parse(gp_opt_string(o, "gopro.frg_norm")),
         .center = gp_opt_bool(o, "gopro.frg_center"),
         .pool = gp_opt_is(o, "gopro.frg", "pool"),
         .L = a->v.layers,
@@ -218,6 +216,7 @@ static void embed(gp_tape *t, gp_step *s, gp_real *out)
 
 const gp_method gp_method_gopro = {
     .name = "gopro",
+    .title = "GOPro",
     .wants = GP_WANT_STATS | GP_WANT_CENTER | GP_WANT_TEXT,
     .views = views,
     .declare = declare,

@@ -8,7 +8,7 @@
 #include "methods/methods.h"
 
 #define MAX_ROWS  2048                /* suffix rows of a micro-step */
-#define MAX_SAVED ((size_t)192 << 20) /* bytes of activations it keeps */
+#define MAX_SAVED ((size_t)192 << 20) /* bytes of activations it keeps, of either tower */
 
 void gp_step_term(gp_tape *t, gp_step *s, const char *name, double weight, gp_var value)
 {
@@ -29,8 +29,27 @@ void gp_step_term(gp_tape *t, gp_step *s, const char *name, double weight, gp_va
     }
 }
 
+void gp_step_show(const gp_step *s, const char *name, gp_var x)
+{
+    if (s->show && x.v) s->show(s->show_to, name, x.v, x.rows, x.cols);
+}
+
+void gp_step_logits(gp_tape *t, gp_step *s, size_t first, gp_var logits)
+{
+    if (gp_tape_failed(t)) return;
+    if (s->logits) memcpy(s->logits + first * s->K, logits.v, logits.rows * s->K * sizeof *logits.v);
+    if (s->training) gp_step_term(t, s, "ce", 1, gp_cross_entropy(t, logits, s->label + first, s->B));
+}
+
+void gp_step_classify(gp_tape *t, gp_step *s, size_t first, gp_var x)
+{
+    if (!gp_tape_failed(t)) gp_step_logits(t, s, first, gp_matmul_nt(t, x, s->text, (gp_real)s->logit_scale));
+}
+
 size_t gp_step_micro(const gp_method *m, const gp_step *s)
 {
+    if ((m->wants & GP_WANT_PIXELS) && s->training)
+        return gp_max_size(1, gp_min_size(s->B, MAX_SAVED / gp_vision_prompt_bytes(s->setup->model, s->setup->M)));
     if (!(m->wants & GP_WANT_TEXT)) return s->B;
     const gp_tower_arch *a = &gp_model_arch(s->setup->model)->t;
     const size_t all = gp_text_plan_rows(s->plan), one = all / s->K + 1;
@@ -65,6 +84,32 @@ static gopro_status check_finite(gp_step *s, gopro_error *err)
     return GOPRO_OK;
 }
 
+/* s->text: given, or the method's own. */
+static void class_text(const gp_method *m, gp_tape *t, gp_step *s)
+{
+    const size_t n = s->K * gp_model_arch(s->setup->model)->embed;
+    s->text = (gp_var){0};
+    if (!m->class_features) return;
+    if (!s->class_feat) {
+        s->text = m->class_features(t, s);
+        return;
+    }
+    s->text = gp_tape_var(t, s->K, n / s->K, false);
+    if (s->text.v) memcpy(s->text.v, s->class_feat, n * sizeof *s->text.v);
+}
+
+gopro_status gp_step_class_features(const gp_method *m, gp_tape *t, gp_step *s, gp_real *out, gopro_error *err)
+{
+    const bool recording = gp_tape_set_recording(t, false);
+    const gp_tape_mark start = gp_tape_mark_get(t);
+    const gp_var x = m->class_features(t, s);
+    const gopro_status st = gp_tape_status(t, err);
+    if (st == GOPRO_OK) memcpy(out, x.v, x.rows * x.cols * sizeof *out);
+    gp_tape_pop(t, start);
+    gp_tape_set_recording(t, recording);
+    return st;
+}
+
 gopro_status gp_step_run(const gp_method *m, gp_tape *t, gp_step *s, gopro_error *err)
 {
     gopro_status st = GOPRO_OK;
@@ -73,7 +118,8 @@ gopro_status gp_step_run(const gp_method *m, gp_tape *t, gp_step *s, gopro_error
     s->shared = NULL;
     const bool recording = gp_tape_set_recording(t, s->training);
     const gp_tape_mark start = gp_tape_mark_get(t);
-    if (m->shared) m->shared(t, s);
+    class_text(m, t, s);
+    if (m->shared && !gp_tape_failed(t)) m->shared(t, s);
     const gp_tape_mark mark = gp_tape_mark_get(t);
     const size_t micro = gp_step_micro(m, s);
     for (size_t first = 0; first < s->B && !gp_tape_failed(t); first += micro) {

@@ -44,3 +44,19 @@ gopro_status gp_step_features(gp_model *m, gp_arena *a, gp_view out[GP_MAX_VIEWS
     for (size_t i = 0; i < n; i++) gp_unit(feat + i * E, gp_model_compute(m)->k, E);
     return GOPRO_OK;
 }
+
+gopro_status gp_step_views(const gp_method *method, gp_model *m, gp_arena *a, gp_view out[GP_MAX_VIEWS],
+                           const float *const pixels[GP_MAX_VIEWS], size_t B, const bool stats[GP_MAX_VIEWS], gopro_error *err)
+{
+    const size_t n = B * 3 * gp_model_arch(m)->image * gp_model_arch(m)->image;
+    if (!(method->wants & GP_WANT_PIXELS)) return gp_step_features(m, a, out, pixels, B, stats, err);
+    for (size_t i = 0; i < GP_MAX_VIEWS; i++) {
+        out[i] = (gp_view){0};
+        if (!pixels[i]) continue;
+        gp_real *x = gp_arena_alloc_raw(a, n, sizeof *x);
+        if (!x) return gp_fail_nomem(err, n * sizeof *x, "the views of a batch");
+        for (size_t j = 0; j < n; j++) x[j] = (gp_real)pixels[i][j];
+        out[i].pixels = x;
+    }
+    return GOPRO_OK;
+}

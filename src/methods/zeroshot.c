@@ -2,55 +2,35 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "methods/methods.h"
 
-static void views(const gp_setup *s, gp_view_kind kind[GP_MAX_VIEWS])
+/* t^_k of one template; label sets with several give class_feat instead */
+gp_var gp_template_features(gp_tape *t, gp_step *s)
 {
-    (void)s;
-    kind[0] = GP_VIEW_CROP;
-    for (size_t i = 1; i < GP_MAX_VIEWS; i++) kind[i] = GP_VIEW_NONE;
-}
-
-static gp_pair *all_classes(gp_arena *a, size_t K)
-{
-    gp_pair *pair = gp_arena_alloc(a, K, sizeof *pair);
-    for (size_t k = 0; pair && k < K; k++) pair[k].cls = (uint32_t)k;
-    return pair;
-}
-
-/* t^_k, once for all images */
-static void shared(gp_tape *t, gp_step *s)
-{
-    const size_t K = s->K, E = gp_model_arch(s->setup->model)->embed;
-    gp_var *text = gp_arena_alloc(gp_tape_arena(t), 1, sizeof *text);
-    if (!text) {
+    const gp_pair *pairs = gp_all_classes(gp_tape_arena(t), s->K);
+    const gp_var none = {0};
+    if (!pairs) {
         gp_tape_fail(t, GOPRO_E_NOMEM, "out of memory for text features");
-        return;
+        return none;
     }
-    s->shared = text;
-    *text = gp_tape_var(t, K, E, false);
-    if (!text->v) return;
-    if (s->class_feat) {
-        for (size_t i = 0; i < K * E; i++) text->v[i] = s->class_feat[i];
-        return;
-    }
-    gopro_error e;
-    const gopro_status st = gp_class_features(s->setup->model, &s->plan, 1, text->v, &e);
-    if (st != GOPRO_OK) gp_tape_fail(t, st, e.msg);
+    const gp_var text = gp_text_encode(t, s->setup->model, s->plan, none, 1, pairs, s->K);
+    gp_step_show(s, "text_features", text);
+    return gp_unit_rows(t, text, 1);
 }
 
 /* l_k = s <v^, t^_k> */
 static void images(gp_tape *t, gp_step *s, size_t first, size_t n)
 {
-    if (gp_tape_failed(t)) return;
-    const size_t K = s->K, E = gp_model_arch(s->setup->model)->embed;
-    const gp_var v = gp_const(s->view[0].feat + first * E, n, E), *text = s->shared;
-    const gp_var logits = gp_matmul_nt(t, v, *text, (gp_real)s->logit_scale);
-    if (!logits.v) return;
-    if (s->logits)
-        for (size_t i = 0; i < n * K; i++) s->logits[first * K + i] = logits.v[i];
-    if (s->training) gp_step_term(t, s, "ce", 1, gp_cross_entropy(t, logits, s->label + first, s->B));
+    const size_t E = gp_model_arch(s->setup->model)->embed;
+    gp_step_classify(t, s, first, gp_const(s->view[0].feat + first * E, n, E));
 }
 
-const gp_method gp_method_zeroshot = {.name = "zeroshot", .views = views, .shared = shared, .images = images};
+const gp_method gp_method_zeroshot = {
+    .name = "zeroshot",
+    .title = "CLIP",
+    .wants = GP_WANT_TEMPLATES,
+    .views = gp_views_crop,
+    .class_features = gp_template_features,
+    .images = images,
+};
 
 static void add_normalised(gp_real *sum, const gp_kernels *k, gp_real *x, size_t E)
 {
@@ -65,7 +45,7 @@ gopro_status gp_class_features(gp_model *m, const gp_text_plan *const *plan, siz
     gopro_status st = GOPRO_OK;
     gp_arena *a = gp_arena_create(K * E * sizeof(gp_real) + 4096);
     gp_real *x = a ? gp_arena_alloc(a, K * E, sizeof *x) : NULL;
-    const gp_pair *pairs = a ? all_classes(a, K) : NULL;
+    const gp_pair *pairs = a ? gp_all_classes(a, K) : NULL;
     if (!x || !pairs) {
         st = gp_fail_nomem(err, K * E * sizeof *x, "text features");
         goto out;

@@ -14,7 +14,8 @@ typedef struct entry {
     gp_param_info info;
     gp_init init;
     double scale;
-    gp_real *from; /* owned copy of the data for COPY */
+    gp_real *from;   /* owned copy of the data for COPY */
+    uint64_t stream; /* of the random start: the hash of the name */
     bool reached, stepped;
 } entry;
 
@@ -70,6 +71,7 @@ static gopro_status add(gp_params *p, entry *out, const char *name, const size_t
 {
     entry e = *out;
     assert(!p->finished);
+    e.stream = gp_hash_str(name);
     GP_TRY(fill_info(&e.info, name, shape, rank, err));
     if (find(p, name)) return gp_fail(err, GOPRO_E_INVALID, "parameter '%s' is declared twice", name);
     if (p->n == p->cap) {
@@ -125,9 +127,17 @@ gopro_status gp_params_add_linear(gp_params *p, const char *name, size_t out, si
     return gp_params_add(p, full, &out, 1, init, bound, NULL, err);
 }
 
+void gp_params_start_like(gp_params *p, const char *name, const char *like)
+{
+    entry *e = find(p, name);
+    const entry *from = find(p, like);
+    assert(!p->finished && e && from && e->info.count == from->info.count && e->init == from->init);
+    e->stream = from->stream;
+}
+
 static void fill(gp_real *v, const entry *e, uint64_t seed)
 {
-    gp_rng r = gp_rng_make(seed, GP_RNG_INIT, gp_hash_str(e->info.name), 0);
+    gp_rng r = gp_rng_make(seed, GP_RNG_INIT, e->stream, 0);
     const size_t n = e->info.count;
     for (size_t i = 0; i < n; i++) {
         switch (e->init) {

@@ -27,6 +27,8 @@ gopro_status gp_params_add(gp_params *p, const char *name, const size_t *shape, 
 gopro_status gp_params_add_state(gp_params *p, const char *name, const size_t *shape, size_t rank, gp_real value, gopro_error *err);
 /* NAME.weight [out,in] and NAME.bias [out] with PyTorch's default start U(+-1/sqrt in); zero: both zero; bias false: weight only. */
 gopro_status gp_params_add_linear(gp_params *p, const char *name, size_t out, size_t in, bool zero, bool bias, gopro_error *err);
+/* Tensor `name` starts from the draw of tensor `like`; both are declared, of one size and kind of start. */
+void gp_params_start_like(gp_params *p, const char *name, const char *like);
 /* Allocates the flat buffers and fills the starts. */
 gopro_status gp_params_finish(gp_params *p, uint64_t seed, gopro_error *err);
 

@@ -3,13 +3,13 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "prompts/prompts.h"
 
-typedef enum part { CONTENT, STYLE } part;
 static const char *const part_name[] = {"frg.content", "frg.style"};
 
-static gp_var layer_param(gp_params *p, part which, size_t l, const char *what)
+static gp_var layer_param(gp_params *p, gp_frg_part which, size_t l, const char *what)
 {
     char name[96];
     snprintf(name, sizeof name, "%s.%zu.%s", part_name[which], l, what);
@@ -18,7 +18,7 @@ static gp_var layer_param(gp_params *p, part which, size_t l, const char *what)
 
 gopro_status gp_frg_declare(gp_params *p, const gp_frg_config *c, gopro_error *err)
 {
-    for (part which = CONTENT; which <= STYLE && !c->pool; which++)
+    for (gp_frg_part which = GP_FRG_CONTENT; which <= GP_FRG_STYLE && !c->pool; which++)
         for (size_t l = 0; l < c->L; l++) {
             char name[64];
             snprintf(name, sizeof name, "%s.%zu", part_name[which], l);
@@ -31,8 +31,8 @@ gopro_status gp_frg_declare(gp_params *p, const gp_frg_config *c, gopro_error *e
 }
 
 /* Content g_l = mu_l or style (mu_l + sigma_l)/2 of all views, as a constant [n_views B, Dv]. */
-static gp_var layer_stats(gp_tape *t, gp_params *p, const gp_frg_config *c, const gp_stats *view, size_t n_views, size_t B, part which,
-                          size_t l)
+static gp_var layer_stats(gp_tape *t, gp_params *p, const gp_frg_config *c, const gp_stats *view, size_t n_views, size_t B,
+                          gp_frg_part which, size_t l)
 {
     gp_var x = gp_tape_var(t, n_views * B, c->Dv, false);
     if (!x.v) return x;
@@ -44,7 +44,7 @@ static gp_var layer_stats(gp_tape *t, gp_params *p, const gp_frg_config *c, cons
         const gp_real *mu = view[row / B].mu + at, *sigma = view[row / B].sigma + at;
         for (size_t j = 0; j < c->Dv; j++) {
             const gp_real m = mu[j] - (mu0 ? mu0[j] : 0), s = sigma[j] - (sigma0 ? sigma0[j] : 0);
-            x.v[row * c->Dv + j] = which == CONTENT ? m : half * (m + s);
+            x.v[row * c->Dv + j] = which == GP_FRG_CONTENT ? m : half * (m + s);
         }
     }
     return x;
@@ -65,10 +65,25 @@ static gp_var pool_rows(gp_tape *t, gp_var x, size_t Dt)
     return y;
 }
 
-static gp_var map(gp_tape *t, gp_params *p, const gp_frg_config *c, gp_var x, part which, size_t l)
+static gp_var map(gp_tape *t, gp_params *p, const gp_frg_config *c, gp_var x, gp_frg_part which, size_t l)
 {
     if (c->pool) return pool_rows(t, x, c->Dt);
     return gp_linear(t, x, layer_param(p, which, l, "weight"), layer_param(p, which, l, "bias"));
+}
+
+gp_frg_norm gp_frg_norm_parse(const char *name)
+{
+    return strcmp(name, "rms") == 0 ? GP_FRG_RMS : strcmp(name, "unit") == 0 ? GP_FRG_UNIT : GP_FRG_NONE;
+}
+
+static gp_var rescale(gp_tape *t, const gp_frg_config *c, gp_var z)
+{
+    return c->norm == GP_FRG_NONE ? z : gp_unit_rows(t, z, c->norm == GP_FRG_RMS ? (gp_real)sqrt((double)c->Dt) : 1);
+}
+
+void gp_frg_half(gp_tape *t, gp_params *p, const gp_frg_config *c, gp_stats stats, size_t B, gp_frg_part which, gp_var *f)
+{
+    for (size_t l = 0; l < c->L; l++) f[l] = rescale(t, c, map(t, p, c, layer_stats(t, p, c, &stats, 1, B, which, l), which, l));
 }
 
 /* z_l = (C_l g_l + c_l + S_l (mu_l + sigma_l)/2 + s_l)/2, F_l = z_l rescaled */
@@ -76,9 +91,8 @@ void gp_frg(gp_tape *t, gp_params *p, const gp_frg_config *c, const gp_stats *vi
 {
     const gp_real half = (gp_real)0.5;
     for (size_t l = 0; l < c->L; l++) {
-        const gp_var content = map(t, p, c, layer_stats(t, p, c, view, n_views, B, CONTENT, l), CONTENT, l);
-        const gp_var style = map(t, p, c, layer_stats(t, p, c, view, n_views, B, STYLE, l), STYLE, l);
-        const gp_var z = gp_axpby(t, half, content, half, style);
-        f[l] = c->norm == GP_FRG_NONE ? z : gp_unit_rows(t, z, c->norm == GP_FRG_RMS ? (gp_real)sqrt((double)c->Dt) : 1);
+        const gp_var content = map(t, p, c, layer_stats(t, p, c, view, n_views, B, GP_FRG_CONTENT, l), GP_FRG_CONTENT, l);
+        const gp_var style = map(t, p, c, layer_stats(t, p, c, view, n_views, B, GP_FRG_STYLE, l), GP_FRG_STYLE, l);
+        f[l] = rescale(t, c, gp_axpby(t, half, content, half, style));
     }
 }

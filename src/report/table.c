@@ -7,11 +7,8 @@
 
 const char *gp_method_title(const char *method)
 {
-    static const char *const title[][2] = {{"zeroshot", "CLIP"}, {"slip", "SLIP"},     {"coop", "CoOp"},  {"cocoop", "CoCoOp"},
-                                           {"maple", "MaPLe"},   {"stylip", "StyLIP"}, {"gopro", "GOPro"}};
-    for (size_t i = 0; i < GP_COUNT(title); i++)
-        if (strcmp(method, title[i][0]) == 0) return title[i][1];
-    return method;
+    const gp_method *m = gp_method_find(method);
+    return m ? m->title : method;
 }
 
 /* Display width of UTF-8 text, one column per code point. */

@@ -43,7 +43,7 @@ out:
 }
 
 gopro_status gp_backbone_plan(gp_text_plan **plan, const gp_backbone *b, const char *const *class_name, size_t K, const char *tmpl,
-                              size_t M, gopro_error *err)
+                              size_t M, gp_ctx_pos pos, gopro_error *err)
 {
     gp_prompt_set *set = NULL;
     gp_prompt *p = NULL;
@@ -59,7 +59,7 @@ gopro_status gp_backbone_plan(gp_text_plan **plan, const gp_backbone *b, const c
         p[k].n = set->n[k];
         p[k].name_len = set->name_len[k];
     }
-    st = gp_text_plan_create(plan, b->model, p, K, M, GP_POS_END, err);
+    st = gp_text_plan_create(plan, b->model, p, K, M, pos, err);
 out:
     free(p);
     gp_prompts_free(&set);

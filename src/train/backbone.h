@@ -22,9 +22,10 @@ typedef struct gp_backbone {
 gopro_status gp_backbone_load(gp_backbone **b, const char *path, const gp_options *o, gopro_error *err);
 void gp_backbone_free(gp_backbone **b);
 
-/* The prompts of a label set under a template, laid out for the text tower with M placeholder words (0: the template's own words). */
+/* The prompts of a label set under a template, laid out for the text tower with M placeholder words (0: the template's own words)
+ * at a position. */
 gopro_status gp_backbone_plan(gp_text_plan **plan, const gp_backbone *b, const char *const *class_name, size_t K, const char *tmpl,
-                              size_t M, gopro_error *err);
+                              size_t M, gp_ctx_pos pos, gopro_error *err);
 
 /* Preprocessing constants of the weights, and the training views as the options say. */
 void gp_backbone_views(gp_view_config *vc, const gp_backbone *b, const gp_options *o);

@@ -1,4 +1,4 @@
-/* bench.c - times a training step and the GEMM peak in one run.
+/* bench.c - times a training step of a method and the GEMM peak in one run.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "train/bench.h"
 
@@ -87,14 +87,21 @@ typedef struct bench {
     gp_tape *tape;
     gp_setup setup;
     const gp_method *method;
+    gp_options *opt; /* settled */
+    gp_view_kind kind[GP_MAX_VIEWS];
     float *pixels[GP_MAX_VIEWS];
     uint32_t *label;
+    gp_real *word, *text; /* [M, Dt] the start of the context; [K, E] features of hand-written prompts, or NULL */
 } bench;
+
+#define WORDS 4 /* "a photo of a" */
 
 static gopro_status make_plan(bench *s, gopro_error *err)
 {
     const gp_bench_config *b = s->b;
-    size_t n = s->setup.M + b->name_tokens + 3;
+    /* Words stand in every prompt alike; the context takes the place of the first M of them. */
+    size_t words = gp_max_size(s->setup.M, s->method->keeps_words || (s->method->wants & GP_WANT_TEMPLATES) ? WORDS : 0);
+    size_t n = words + b->name_tokens + 3;
     uint32_t *ids = calloc(b->classes * n, sizeof *ids);
     gp_prompt *prompt = calloc(b->classes, sizeof *prompt);
     gopro_status st = ids && prompt ? GOPRO_OK : gp_fail_nomem(err, b->classes * n * sizeof *ids, "the prompts");
@@ -102,11 +109,11 @@ static gopro_status make_plan(bench *s, gopro_error *err)
     for (size_t k = 0; st == GOPRO_OK && k < b->classes; k++) {
         uint32_t *id = ids + k * n;
         id[0] = b->arch.sot;
-        for (size_t i = 1; i < n - 1; i++) id[i] = gp_rng_below(&r, b->arch.sot);
+        for (size_t i = 1; i < n - 1; i++) id[i] = i <= words ? (uint32_t)i : gp_rng_below(&r, b->arch.sot);
         id[n - 1] = b->arch.eot;
         prompt[k] = (gp_prompt){id, n, b->name_tokens};
     }
-    if (st == GOPRO_OK) st = gp_text_plan_create(&s->plan, s->model, prompt, b->classes, s->setup.M, GP_POS_END, err);
+    if (st == GOPRO_OK) st = gp_text_plan_create(&s->plan, s->model, prompt, b->classes, s->setup.M, s->setup.pos, err);
     free(ids);
     free(prompt);
     return st;
@@ -116,7 +123,8 @@ static gopro_status one_step(bench *s, double *loss, gopro_error *err)
 {
     const gp_bench_config *b = s->b;
     gp_tape_mark mark = gp_tape_mark_get(s->tape);
-    bool stats[GP_MAX_VIEWS] = {true, true, true};
+    const bool wants_stats = (s->method->wants & GP_WANT_STATS) != 0;
+    bool stats[GP_MAX_VIEWS] = {wants_stats, wants_stats, wants_stats};
     const float *px[GP_MAX_VIEWS] = {s->pixels[0], s->pixels[1], s->pixels[2]};
     gp_step step = {.setup = &s->setup,
                     .p = s->params,
@@ -124,9 +132,10 @@ static gopro_status one_step(bench *s, double *loss, gopro_error *err)
                     .K = b->classes,
                     .B = b->batch,
                     .label = s->label,
+                    .class_feat = s->text,
                     .training = true,
                     .logit_scale = gp_model_logit_scale(s->model)};
-    GP_TRY(gp_step_features(s->model, gp_tape_arena(s->tape), step.view, px, b->batch, stats, err));
+    GP_TRY(gp_step_views(s->method, s->model, gp_tape_arena(s->tape), step.view, px, b->batch, stats, err));
     step.logits = gp_arena_alloc(gp_tape_arena(s->tape), b->batch * b->classes, sizeof *step.logits);
     if (!step.logits) return gp_fail_nomem(err, b->batch * b->classes * sizeof *step.logits, "the logits");
     gp_params_zero_grad(s->params);
@@ -170,44 +179,86 @@ static gopro_status run(bench *s, gp_compute *c, gp_bench_result *r, const gp_lo
     return st;
 }
 
+static gopro_status settle(bench *s, const gp_bench_config *b, gopro_error *err)
+{
+    const char *name = gp_opt_string(b->options, "method");
+    s->method = gp_method_find(name);
+    if (!s->method || !s->method->declare)
+        return gp_fail(err, GOPRO_E_INVALID, "method '%s' trains nothing, so it has no step to time", name);
+    s->opt = gp_options_clone(b->options);
+    if (!s->opt) return gp_fail_nomem(err, 0, "options");
+    return gp_method_apply_defaults(s->method, s->opt, false, err);
+}
+
+static gopro_status make_inputs(bench *s, gopro_error *err)
+{
+    const gp_bench_config *b = s->b;
+    const size_t px = 3 * b->arch.image * b->arch.image;
+    s->method->views(&s->setup, s->kind);
+    s->label = calloc(b->batch, sizeof *s->label);
+    if (!s->label) return gp_fail_nomem(err, b->batch, "the labels");
+    for (size_t i = 0; i < b->batch; i++) s->label[i] = (uint32_t)(i % b->classes);
+    for (size_t v = 0; v < GP_MAX_VIEWS; v++) {
+        if (s->kind[v] == GP_VIEW_NONE) continue;
+        gp_rng g = gp_rng_make(2, GP_RNG_TEST, v, 0);
+        s->pixels[v] = malloc(b->batch * px * sizeof(float));
+        if (!s->pixels[v]) return gp_fail_nomem(err, b->batch * px * sizeof(float), "the images");
+        for (size_t i = 0; i < b->batch * px; i++) s->pixels[v][i] = (float)gp_rng_normal(&g);
+    }
+    return GOPRO_OK;
+}
+
+/* Text features of hand-written prompts are known before the first step. */
+static gopro_status template_text(bench *s, gopro_error *err)
+{
+    const size_t n = s->b->classes * s->b->arch.embed;
+    if (!(s->method->wants & GP_WANT_TEMPLATES)) return GOPRO_OK;
+    s->text = malloc(n * sizeof *s->text);
+    if (!s->text) return gp_fail_nomem(err, n * sizeof *s->text, "text features");
+    return gp_class_features(s->model, (const gp_text_plan *const *)&s->plan, 1, s->text, err);
+}
+
+static gopro_status prepare(bench *s, gp_compute *c, gopro_error *err)
+{
+    const gp_bench_config *b = s->b;
+    const size_t M = (size_t)gp_opt_int(s->opt, "M");
+    uint32_t ids[64] = {0};
+    s->word = calloc(M * b->arch.t.width, sizeof *s->word);
+    s->params = gp_params_create();
+    if (!s->word || !s->params) return gp_fail_nomem(err, M * b->arch.t.width * sizeof *s->word, "the benchmark");
+    gp_text_embed(s->model, s->word, ids, gp_min_size(M, GP_COUNT(ids)));
+    s->setup = gp_setup_make(s->method, s->model, s->opt, M, b->classes, s->word);
+    GP_TRY(make_inputs(s, err));
+    GP_TRY(make_plan(s, err));
+    GP_TRY(template_text(s, err));
+    GP_TRY(s->method->declare(s->params, &s->setup, err));
+    GP_TRY(gp_params_finish(s->params, 1, err));
+    return gp_tape_create(&s->tape, c, err);
+}
+
 gopro_status gp_bench_step(gp_compute *c, const gp_bench_config *b, gp_bench_result *r, const gp_log *log, gopro_error *err)
 {
-    bench s = {.b = b, .method = gp_method_find("gopro")};
+    bench s = {.b = b};
     gp_clip_weights *w = NULL;
-    gp_real *word = NULL;
-    size_t px = 3 * b->arch.image * b->arch.image;
     *r = (gp_bench_result){0};
-    gopro_status st = gp_clip_init(&w, &b->arch, 1, err);
+    gopro_status st = settle(&s, b, err);
+    if (st == GOPRO_OK) st = gp_clip_init(&w, &b->arch, 1, err);
     if (st == GOPRO_OK) st = gp_model_create(&s.model, c, w, b->precision, false, err);
-    s.setup = (gp_setup){.model = s.model, .opt = b->options, .M = (size_t)gp_opt_int(b->options, "M")};
-    s.params = gp_params_create();
-    s.label = calloc(b->batch, sizeof *s.label);
-    word = calloc(s.setup.M * b->arch.t.width, sizeof *word);
-    if (st == GOPRO_OK && (!s.params || !s.label || !word)) st = gp_fail_nomem(err, b->batch, "the benchmark");
-    for (size_t v = 0; v < GP_MAX_VIEWS && st == GOPRO_OK; v++) {
-        gp_rng g = gp_rng_make(2, GP_RNG_TEST, v, 0);
-        s.pixels[v] = malloc(b->batch * px * sizeof(float));
-        if (!s.pixels[v]) st = gp_fail_nomem(err, b->batch * px * sizeof(float), "the images");
-        for (size_t i = 0; st == GOPRO_OK && i < b->batch * px; i++) s.pixels[v][i] = (float)gp_rng_normal(&g);
-    }
-    for (size_t i = 0; i < b->batch && s.label; i++) s.label[i] = (uint32_t)(i % b->classes);
-    if (st == GOPRO_OK) {
-        uint32_t ids[64] = {0};
-        gp_text_embed(s.model, word, ids, gp_min_size(s.setup.M, GP_COUNT(ids)));
-        s.setup.word_ctx = word;
-        st = make_plan(&s, err);
-    }
-    if (st == GOPRO_OK) st = s.method->declare(s.params, &s.setup, err);
-    if (st == GOPRO_OK) st = gp_params_finish(s.params, 1, err);
-    if (st == GOPRO_OK) st = gp_tape_create(&s.tape, c, err);
+    if (st == GOPRO_OK) st = prepare(&s, c, err);
     if (st == GOPRO_OK) st = run(&s, c, r, log, err);
+    if (s.method) {
+        r->method = s.method->name;
+        r->title = s.method->title;
+    }
     gp_tape_free(&s.tape);
     gp_params_free(&s.params);
     gp_text_plan_free(&s.plan);
     gp_model_free(&s.model);
     gp_clip_free(&w);
+    gp_options_free(&s.opt);
     for (size_t v = 0; v < GP_MAX_VIEWS; v++) free(s.pixels[v]);
     free(s.label);
-    free(word);
+    free(s.word);
+    free(s.text);
     return st;
 }

@@ -1,4 +1,4 @@
-/* bench.h - timing one GOPro training step on random weights of any geometry, beside the GEMM peak measured in the same run.
+/* bench.h - timing one training step of a method on random weights of any geometry, beside the GEMM peak measured in the same run.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef GP_TRAIN_BENCH_H
 #define GP_TRAIN_BENCH_H
@@ -12,11 +12,12 @@ typedef struct gp_bench_config {
     gp_clip_arch arch;
     size_t classes, name_tokens, batch, repeats; /* repeats are timed after one warm-up step */
     gp_precision precision;
-    const gp_options *options; /* of the method */
+    const gp_options *options; /* which method, and its settings; those not set have the method's own defaults */
 } gp_bench_config;
 
 typedef struct gp_bench_result {
-    double median_s, min_s, max_s; /* one step: three views through the image tower, text, losses, backward, update */
+    const char *method, *title;
+    double median_s, min_s, max_s; /* one step: its views through the image tower, text, losses, backward, update */
     double gflop;                  /* multiply-adds of all GEMMs of one step, times two */
     double peak_gflops;            /* GEMM peak of this run: all threads, 256 x 768 x 3072 on packed weights */
     double fraction;               /* gflop / median_s / peak_gflops */

@@ -110,7 +110,7 @@ gopro_status gp_train_calibrate(gp_train_state *s, const gp_train_job *j, gp_ima
     size_t K = j->labels->K;
     cosines c = {.K = K, .embed = gp_model_arch(l->bb->model)->embed};
     const char *words = gp_opt_string(l->opt, "ctx_init");
-    const char *tmpl = words[0] ? l->tmpl : j->data->template_text;
+    const char *tmpl = words[0] && l->tmpl ? l->tmpl : j->data->template_text;
     c.text = malloc(K * c.embed * sizeof *c.text);
     c.cosine = malloc(n * K * sizeof *c.cosine);
     c.label = malloc(n * sizeof *c.label);

@@ -19,20 +19,25 @@ void gp_learner_free(gp_learner **l)
     free((*l)->word_ctx);
     free((*l)->ctx0);
     free((*l)->tmpl);
+    for (size_t k = 0; (*l)->class_name && k < (*l)->setup.K; k++) free((*l)->class_name[k]);
+    free((*l)->class_name);
     free(*l);
     *l = NULL;
 }
 
-gopro_status gp_options_settle(gp_options *o, const gp_tokenizer *t, gopro_error *err)
+gopro_status gp_options_settle(gp_options *o, const gp_tokenizer *t, bool all_classes, gopro_error *err)
 {
+    GP_TRY(gp_options_resolve(o, err));
+    const gp_method *m = gp_method_find(gp_opt_string(o, "method"));
+    if (m) GP_TRY(gp_method_apply_defaults(m, o, all_classes, err));
     const char *words = gp_opt_string(o, "ctx_init");
     if (gp_opt_real(o, "views.scale_min") > gp_opt_real(o, "views.scale_max"))
         return gp_fail(err, GOPRO_E_INVALID, "views.scale_min is %g, above views.scale_max, %g", gp_opt_real(o, "views.scale_min"),
                        gp_opt_real(o, "views.scale_max"));
-    if (gp_opt_is(o, "method", "zeroshot") || words[0] == '\0') return GOPRO_OK;
+    if (!m || (m->wants & GP_WANT_TEMPLATES) || words[0] == '\0') return GOPRO_OK;
     size_t n = 0, M = (size_t)gp_opt_int(o, "M");
     GP_TRY(gp_tokenize(t, words, NULL, 0, &n, err));
-    if (n == M) return GOPRO_OK;
+    if (n == M || (m->keeps_words && n > M)) return GOPRO_OK;
     if (gp_opt_is_set(o, "ctx_init"))
         return gp_fail(err, GOPRO_E_INVALID,
                        "ctx_init '%s' has %zu tokens but M is %zu; set M=%zu, or ctx_init= (nothing) for a random start", words, n, M, n);
@@ -61,7 +66,8 @@ static gopro_status word_context(gp_learner *l, size_t M, gopro_error *err)
     uint32_t ids[GP_MAX_CONTEXT];
     size_t n = 0, w = gp_model_arch(l->bb->model)->t.width;
     GP_TRY(gp_tokenize(l->bb->tok, words, ids, GP_MAX_CONTEXT, &n, err));
-    if (n != M || M > GP_MAX_CONTEXT) return gp_fail(err, GOPRO_E_INVALID, "ctx_init '%s' has %zu tokens but M is %zu", words, n, M);
+    if (n > GP_MAX_CONTEXT || n < M || (n > M && !l->method->keeps_words))
+        return gp_fail(err, GOPRO_E_INVALID, "ctx_init '%s' has %zu tokens but M is %zu", words, n, M);
     l->word_ctx = malloc(M * w * sizeof *l->word_ctx);
     if (!l->word_ctx) return gp_fail_nomem(err, M * w * sizeof *l->word_ctx, "the initial context");
     gp_text_embed(l->bb->model, l->word_ctx, ids, M);
@@ -101,7 +107,18 @@ bool gp_learner_trains(const gp_learner *l)
     return l->p != NULL;
 }
 
-gopro_status gp_learner_create(gp_learner **l, gp_backbone *b, const gp_options *o, gopro_error *err)
+static gopro_status keep_names(gp_learner *l, const char *const *class_name, size_t K, gopro_error *err)
+{
+    l->class_name = calloc(K + 1, sizeof *l->class_name);
+    if (!l->class_name) return gp_fail_nomem(err, K * sizeof *l->class_name, "class names");
+    l->setup.K = K;
+    for (size_t k = 0; k < K; k++)
+        if (!(l->class_name[k] = gp_strdup(class_name[k]))) return gp_fail_nomem(err, strlen(class_name[k]), "class names");
+    return GOPRO_OK;
+}
+
+gopro_status gp_learner_create(gp_learner **l, gp_backbone *b, const gp_options *o, const char *const *class_name, size_t K,
+                               gopro_error *err)
 {
     *l = NULL;
     gopro_status st;
@@ -111,18 +128,21 @@ gopro_status gp_learner_create(gp_learner **l, gp_backbone *b, const gp_options 
         goto out;
     }
     x->bb = b;
-    x->method = gp_method_find(gp_opt_string(o, "method"));
+    GP_CHECK(gp_options_resolve(x->opt, err));
+    x->method = gp_method_find(gp_opt_string(x->opt, "method"));
     if (!x->method) {
-        st = gp_fail(err, GOPRO_E_INVALID, "method '%s' is unknown", gp_opt_string(o, "method"));
+        st = gp_fail(err, GOPRO_E_INVALID, "method '%s' is unknown", gp_opt_string(x->opt, "method"));
         goto out;
     }
     GP_CHECK(start_scale(x, err));
-    if (!x->method->declare) goto out;
-    size_t M = (size_t)gp_opt_int(o, "M");
-    GP_CHECK(make_template(x, M, err));
-    GP_CHECK(word_context(x, M, err));
-    x->setup = (gp_setup){.model = b->model, .opt = x->opt, .word_ctx = x->word_ctx, .M = M};
-    GP_CHECK(start_parameters(x, err));
+    size_t M = (size_t)gp_opt_int(x->opt, "M");
+    if (!(x->method->wants & GP_WANT_TEMPLATES)) {
+        GP_CHECK(make_template(x, M, err));
+        GP_CHECK(word_context(x, M, err));
+    }
+    GP_CHECK(keep_names(x, class_name, K, err));
+    x->setup = gp_setup_make(x->method, b->model, x->opt, M, K, x->word_ctx);
+    if (x->method->declare) GP_CHECK(start_parameters(x, err));
     GP_CHECK(gp_tape_create(&x->tape, b->compute, err));
 out:
     if (st == GOPRO_OK)
@@ -130,11 +150,6 @@ out:
     else
         gp_learner_free(&x);
     return st;
-}
-
-gopro_status gp_learner_plan(gp_text_plan **plan, const gp_learner *l, const char *const *class_name, size_t K, gopro_error *err)
-{
-    return gp_backbone_plan(plan, l->bb, class_name, K, l->tmpl, l->setup.M, err);
 }
 
 static void unit_rows(gp_real *y, const float *x, size_t n, size_t cols)
@@ -155,14 +170,14 @@ static gp_real *arena_copy(gp_arena *a, const float *x, size_t n)
     return y;
 }
 
-gopro_status gp_learner_logits(gp_learner *l, const gp_text_plan *plan, gp_real *logits, const float *feat, const float *mu,
-                               const float *sigma, size_t B, gopro_error *err)
+gopro_status gp_learner_logits(gp_learner *l, const gp_classes *c, gp_real *logits, const float *feat, const float *mu, const float *sigma,
+                               size_t B, gopro_error *err)
 {
     const gp_clip_arch *a = gp_model_arch(l->bb->model);
-    size_t K = gp_text_plan_classes(plan), stat = a->v.layers * a->v.width;
+    size_t stat = a->v.layers * a->v.width;
     gp_tape_mark mark = gp_tape_mark_get(l->tape);
     gp_arena *mem = gp_tape_arena(l->tape);
-    gp_step s = {.setup = &l->setup, .p = l->p, .plan = plan, .K = K, .B = B, .logit_scale = l->logit_scale};
+    gp_step s = gp_learner_step(l, c, B);
     s.logits = logits;
     s.view[0].feat = gp_arena_alloc_raw(mem, B * a->embed, sizeof(gp_real));
     s.view[0].raw = arena_copy(mem, feat, B * a->embed);
@@ -175,6 +190,19 @@ gopro_status gp_learner_logits(gp_learner *l, const gp_text_plan *plan, gp_real 
         st = gp_step_run(l->method, l->tape, &s, err);
     }
     gp_tape_pop(l->tape, mark);
+    return st;
+}
+
+gopro_status gp_learner_encode(gp_learner *l, float *feat, float *mu, float *sigma, const float *pixels, size_t B, gopro_error *err)
+{
+    if (!(l->method->wants & GP_WANT_PIXELS)) return gp_vision_fwd(l->bb->model, feat, mu, sigma, pixels, B, err);
+    const bool recording = gp_tape_set_recording(l->tape, false);
+    const gp_tape_mark mark = gp_tape_mark_get(l->tape);
+    gp_step s = {.setup = &l->setup, .p = l->p, .B = B, .view[0].pixels = pixels};
+    l->method->embed(l->tape, &s, feat);
+    const gopro_status st = gp_tape_status(l->tape, err);
+    gp_tape_pop(l->tape, mark);
+    gp_tape_set_recording(l->tape, recording);
     return st;
 }
 

@@ -15,7 +15,7 @@ typedef struct loop {
     const gp_train_job *j;
     gp_learner *l;
     gp_train_state *s;
-    gp_text_plan *plan;
+    gp_classes classes;
     gp_image_store *store;
     gp_loader *loader;
     gp_item *item; /* the shots that can be read */
@@ -31,7 +31,7 @@ static void loop_free(loop *p)
 {
     gp_loader_free(&p->loader);
     gp_image_store_free(&p->store);
-    gp_text_plan_free(&p->plan);
+    gp_classes_close(&p->classes);
     free(p->item);
     free(p->metrics);
     free(p->checkpoint);
@@ -63,15 +63,14 @@ static gopro_status readable_shots(loop *p, gopro_error *err)
 static gopro_status open_loader(loop *p, gopro_error *err)
 {
     const gp_options *o = p->l->opt;
-    gp_loader_config lc = {.want = {true, false, false}, .batch = p->batch, .ahead = 3};
+    gp_loader_config lc = {.want = {true}, .batch = p->batch, .ahead = 3};
     lc.first_epoch = p->s->epoch;
     lc.epochs = p->epochs;
     lc.seed = (uint64_t)gp_opt_int(o, "seed");
     lc.threads = gp_max_size(1, (size_t)gp_opt_int(o, "loader.threads"));
     gp_backbone_views(&lc.view, p->l->bb, o);
     for (size_t v = 1; v < GP_MAX_VIEWS; v++) {
-        if (p->kind[v] == GP_VIEW_MOCO) lc.want[1] = true;
-        if (p->kind[v] == GP_VIEW_AUGMIX) lc.want[2] = true;
+        if (p->kind[v] != GP_VIEW_NONE) lc.want[p->kind[v] - GP_VIEW_CROP] = true;
     }
     return gp_loader_create(&p->loader, p->store, p->item, p->n, &lc, err);
 }
@@ -85,8 +84,9 @@ static gopro_status loop_open(loop *p, const gp_train_job *j, gp_train_state *s,
     p->epochs = (size_t)gp_opt_int(l->opt, "optim.epochs");
     p->kind[0] = GP_VIEW_CROP;
     if (l->method->views) l->method->views(&l->setup, p->kind);
-    GP_TRY(gp_train_state_init(s, l->setup.M * gp_model_arch(l->bb->model)->t.width, err));
-    GP_TRY(gp_learner_plan(&p->plan, l, j->labels->class_name, j->labels->K, err));
+    size_t shift = l->method->wants & GP_WANT_TEXT ? l->setup.M * gp_model_arch(l->bb->model)->t.width : 0;
+    GP_TRY(gp_train_state_init(s, shift, err));
+    GP_TRY(gp_classes_open(&p->classes, l, j->labels->class_name, j->labels->K, j->data->template_text, true, err));
     GP_TRY(readable_shots(p, err));
     p->batch = gp_min_size((size_t)gp_opt_int(l->opt, "optim.batch"), p->n);
     p->iters = gp_loader_iters(p->n, p->batch);
@@ -144,10 +144,11 @@ static gopro_status step(loop *p, const gp_batch *b, double lr, gopro_error *err
 {
     gp_learner *l = p->l;
     gp_tape_mark mark = gp_tape_mark_get(l->tape);
-    gp_step s = {.setup = &l->setup, .p = l->p, .plan = p->plan, .K = p->j->labels->K, .B = b->B, .label = b->label, .training = true};
+    gp_step s = gp_learner_step(l, &p->classes, b->B);
     const float *pixels[GP_MAX_VIEWS] = {NULL};
     bool stats[GP_MAX_VIEWS] = {false};
-    s.logit_scale = l->logit_scale;
+    s.label = b->label;
+    s.training = true;
     for (size_t v = 0; v < GP_MAX_VIEWS; v++) {
         if (p->kind[v] == GP_VIEW_NONE) continue;
         pixels[v] = b->view[p->kind[v] - GP_VIEW_CROP];
@@ -159,7 +160,7 @@ static gopro_status step(loop *p, const gp_batch *b, double lr, gopro_error *err
     s.log = log_of(p);
     gp_params_zero_grad(l->p);
     gopro_status st = gp_arena_failed(gp_tape_arena(l->tape)) ? gp_fail_nomem(err, b->B * dims * sizeof(gp_real), "a step") : GOPRO_OK;
-    if (st == GOPRO_OK) st = gp_step_features(l->bb->model, gp_tape_arena(l->tape), s.view, pixels, b->B, stats, err);
+    if (st == GOPRO_OK) st = gp_step_views(l->method, l->bb->model, gp_tape_arena(l->tape), s.view, pixels, b->B, stats, err);
     if (st == GOPRO_OK) st = gp_step_run(l->method, l->tape, &s, err);
     if (st == GOPRO_OK) {
         gp_sgd o = {.momentum = gp_opt_real(l->opt, "optim.momentum"), .weight_decay = gp_opt_real(l->opt, "optim.weight_decay")};
@@ -264,7 +265,7 @@ gopro_status gp_train(const gp_train_job *j, gp_train_state *s, gopro_error *err
     GP_CHECK(loop_begin(&p, err));
     if (s->epoch < p.epochs) GP_CHECK(open_loader(&p, err));
     GP_CHECK(run_epochs(&p, err));
-    if (gp_param_exists(j->learner->p, "rho.f.mix") && s->spread < GP_MIN_SPREAD)
+    if ((j->learner->method->wants & GP_WANT_STATS) && s->spread < GP_MIN_SPREAD)
         gp_logf(log_of(&p), GP_LOG_WARN,
                 "the prompt hardly depends on the image: its spread over images is %.2f %% of its length (METHODS 3.7)", 100.0 * s->spread);
 out:
@@ -283,22 +284,22 @@ gopro_status gp_train_probe(double *seconds, gp_learner *l, const char *const *c
     gp_batch b = {.B = B};
     gopro_status st;
     if (l->method->views) l->method->views(&l->setup, p.kind);
-    for (size_t v = 0; v < 3; v++) b.view[v] = calloc(B * px, sizeof(float));
-    b.label = calloc(B, sizeof *b.label);
-    if (!b.view[0] || !b.view[1] || !b.view[2] || !b.label) {
-        st = gp_fail_nomem(err, 3 * B * px * sizeof(float), "a batch");
+    bool ok = (b.label = calloc(B, sizeof *b.label)) != NULL;
+    for (size_t v = 0; v < GP_LOADER_VIEWS; v++) ok = ok && (b.view[v] = calloc(B * px, sizeof(float)));
+    if (!ok) {
+        st = gp_fail_nomem(err, GP_LOADER_VIEWS * B * px * sizeof(float), "a batch");
         goto out;
     }
-    for (size_t v = 0; v < 3; v++) /* anything but constant images */
+    for (size_t v = 0; v < GP_LOADER_VIEWS; v++) /* anything but constant images */
         for (size_t i = 0; i < B * px; i++) b.view[v][i] = (float)((i * 2654435761U + v * 40503U) % 1024) / 512.0F - 1.0F;
     GP_CHECK(gp_train_state_init(&s, 0, err));
-    GP_CHECK(gp_learner_plan(&p.plan, l, class_name, K, err));
+    GP_CHECK(gp_classes_open(&p.classes, l, class_name, K, "a photo of a {}.", true, err));
     GP_CHECK(step(&p, &b, 0.0, err)); /* the first one packs and allocates */
     double t0 = gp_seconds();
     GP_CHECK(step(&p, &b, 0.0, err));
     *seconds = gp_seconds() - t0;
 out:
-    for (size_t v = 0; v < 3; v++) free(b.view[v]);
+    for (size_t v = 0; v < GP_LOADER_VIEWS; v++) free(b.view[v]);
     free(b.label);
     gp_train_state_free(&s);
     loop_free(&p);

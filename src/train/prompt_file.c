@@ -32,6 +32,13 @@ static char *names_json(const char *const *class_name, size_t K)
     return text;
 }
 
+/* Tensors that prediction does not need are not kept. */
+static bool kept(const gp_learner *l, const char *name)
+{
+    const char *prefix = l->method->training_only;
+    return !prefix || strncmp(name, prefix, strlen(prefix)) != 0;
+}
+
 gopro_status gp_prompt_write(const char *path, const gp_learner *l, const gp_prompt_meta *m, gopro_error *err)
 {
     gp_st_writer *w = gp_st_writer_create();
@@ -55,7 +62,7 @@ gopro_status gp_prompt_write(const char *path, const gp_learner *l, const gp_pro
     add_options(w, l->opt);
     for (size_t i = 0; l->p && i < gp_params_count(l->p); i++) {
         const gp_param_info *in = gp_params_info(l->p, i);
-        gp_st_writer_add(w, in->name, GP_DT_F32, in->shape, in->rank, gp_param_at(l->p, i).v, false);
+        if (kept(l, in->name)) gp_st_writer_add(w, in->name, GP_DT_F32, in->shape, in->rank, gp_param_at(l->p, i).v, false);
     }
     st = gp_st_writer_commit(w, path, err);
 out:
@@ -119,6 +126,7 @@ static gopro_status read_tensors(gp_learner *l, const gp_safetensors *f, const c
 {
     for (size_t i = 0; l->p && i < gp_params_count(l->p); i++) {
         const gp_param_info *in = gp_params_info(l->p, i);
+        if (!kept(l, in->name)) continue;
         const gp_tensor *t = gp_safetensors_find(f, in->name);
         if (!t) return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' is missing", path, in->name);
         bool same = t->rank == in->rank;
@@ -170,7 +178,7 @@ gopro_status gp_prompt_read(gp_learner **l, gp_prompt_info *info, gp_backbone *b
         goto out;
     }
     GP_CHECK(read_options(o, f, path, err));
-    GP_CHECK(gp_learner_create(l, b, o, err));
+    GP_CHECK(gp_learner_create(l, b, o, (const char *const *)info->class_name, info->K, err));
     GP_CHECK(read_tensors(*l, f, path, err));
     const char *scale = gp_safetensors_meta(f, "logit_scale");
     double v = scale ? strtod(scale, NULL) : 0.0;

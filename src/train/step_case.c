@@ -7,13 +7,14 @@
 
 #include "train/step_case_impl.h"
 
-typedef struct results {
+struct gp_case_results {
     gp_st_writer *w;
     gp_arena *a; /* names and values until written */
     bool failed;
-} results;
+};
+typedef gp_case_results results;
 
-static void put(results *r, const char *name, const size_t *shape, size_t rank, const gp_real *v)
+void gp_case_put(results *r, const char *name, const size_t *shape, size_t rank, const gp_real *v)
 {
     size_t n = 1;
     for (size_t i = 0; i < rank; i++) n *= shape[i];
@@ -30,7 +31,81 @@ static void put(results *r, const char *name, const size_t *shape, size_t rank, 
 static void put_scalar(results *r, const char *name, double v)
 {
     const gp_real x = (gp_real)v;
-    put(r, name, NULL, 0, &x);
+    gp_case_put(r, name, NULL, 0, &x);
+}
+
+/* Intermediate values as the step shows them. */
+#define MAX_SHOWN 8
+typedef struct shown {
+    const gp_case *c;
+    gp_real *v[MAX_SHOWN]; /* of c->kind->output[i], all numbers */
+    size_t have[MAX_SHOWN], count[MAX_SHOWN];
+} shown;
+
+static size_t shape_of(const gp_case *c, const char *letters, size_t shape[GP_MAX_RANK])
+{
+    const gp_clip_arch *a = gp_model_arch(c->model);
+    size_t n = 0;
+    for (; letters[n] && n < GP_MAX_RANK; n++) switch (letters[n]) {
+        case 'N':
+            shape[n] = c->B;
+            break;
+        case 'K':
+            shape[n] = c->K;
+            break;
+        case 'M':
+            shape[n] = c->M;
+            break;
+        case 'E':
+            shape[n] = a->embed;
+            break;
+        case 'D':
+            shape[n] = a->v.width;
+            break;
+        case 'L':
+            shape[n] = a->v.layers;
+            break;
+        default:
+            shape[n] = a->t.width;
+        }
+    return n;
+}
+
+static gopro_status shown_open(shown *x, const gp_case *c, gp_arena *a, gopro_error *err)
+{
+    const gp_case_output *o = c->kind->output;
+    *x = (shown){.c = c};
+    for (size_t i = 0; o && o[i].name && i < MAX_SHOWN; i++) {
+        size_t shape[GP_MAX_RANK], rank = shape_of(c, o[i].shape, shape);
+        x->count[i] = 1;
+        for (size_t d = 0; d < rank; d++) x->count[i] *= shape[d];
+        x->v[i] = gp_arena_alloc(a, x->count[i], sizeof(gp_real));
+        if (!x->v[i]) return gp_fail_nomem(err, x->count[i] * sizeof(gp_real), o[i].name);
+    }
+    return GOPRO_OK;
+}
+
+static void show(void *to, const char *name, const gp_real *v, size_t rows, size_t cols)
+{
+    shown *x = to;
+    const gp_case_output *o = x->c->kind->output;
+    for (size_t i = 0; o && o[i].name && i < MAX_SHOWN; i++) {
+        if (strcmp(o[i].name, name) != 0) continue;
+        const size_t n = gp_min_size(rows * cols, x->count[i] - x->have[i]);
+        memcpy(x->v[i] + x->have[i], v, n * sizeof *v);
+        x->have[i] += n;
+    }
+}
+
+static void put_shown(const shown *x, results *r)
+{
+    const gp_case_output *o = x->c->kind->output;
+    for (size_t i = 0; o && o[i].name && i < MAX_SHOWN; i++) {
+        size_t shape[GP_MAX_RANK], rank = shape_of(x->c, o[i].shape, shape);
+        char name[64];
+        snprintf(name, sizeof name, "out.%s", o[i].name);
+        if (x->have[i] == x->count[i]) gp_case_put(r, name, shape, rank, x->v[i]);
+    }
 }
 
 static void put_params(results *r, gp_case *c, const char *prefix, bool gradient)
@@ -41,7 +116,7 @@ static void put_params(results *r, gp_case *c, const char *prefix, bool gradient
         char name[128];
         snprintf(name, sizeof name, "%s%s", prefix, info->name);
         if (strncmp(info->name, "center.", 7) == 0 || (gradient && info->state)) continue;
-        put(r, name, info->shape, info->rank, gradient ? x.g : x.v);
+        gp_case_put(r, name, info->shape, info->rank, gradient ? x.g : x.v);
     }
 }
 
@@ -62,74 +137,34 @@ static gopro_status make_step(gp_case *c, gp_arena *a, size_t i, gp_step *s, gop
         .training = c->label != NULL,
         .logit_scale = gp_model_logit_scale(c->model),
     };
-    return gp_step_features(c->model, a, s->view, pixels, c->B, c->stats, err);
-}
-
-static gopro_status put_text_features(results *r, gp_case *c, gopro_error *err)
-{
-    const size_t E = gp_model_arch(c->model)->embed;
-    gp_real *x = gp_arena_alloc(r->a, c->K * E, sizeof *x);
-    gp_pair *pair = gp_arena_alloc(r->a, c->K, sizeof *pair);
-    if (!x || !pair) return gp_fail_nomem(err, c->K * E * sizeof *x, "text features");
-    for (size_t k = 0; k < c->K; k++) pair[k].cls = (uint32_t)k;
-    GP_TRY(gp_text_fwd(c->model, c->plan, x, NULL, 1, pair, c->K, NULL, NULL, err));
-    put(r, "out.text_features", (const size_t[]){c->K, E}, 2, x);
-    return GOPRO_OK;
-}
-
-/* F_1 .. F_L of the image view, [B, L, Dt] */
-static gopro_status put_frg(results *r, gp_case *c, gp_tape *t, const gp_view *view, gopro_error *err)
-{
-    const gp_frg_config frg = gp_gopro_frg(&c->setup);
-    const gp_stats stats = {view->mu, view->sigma};
-    const size_t L = frg.L, Dt = frg.Dt;
-    gp_var *f = gp_arena_alloc(r->a, L, sizeof *f);
-    gp_real *out = gp_arena_alloc(r->a, c->B * L * Dt, sizeof *out);
-    if (!f || !out) return gp_fail_nomem(err, c->B * L * Dt * sizeof *out, "features");
-    gp_tape_set_recording(t, false);
-    gp_frg(t, c->p, &frg, &stats, 1, c->B, f);
-    gp_tape_set_recording(t, true);
-    GP_TRY(gp_tape_status(t, err));
-    for (size_t b = 0; b < c->B; b++)
-        for (size_t l = 0; l < L; l++) memcpy(out + (b * L + l) * Dt, f[l].v + b * Dt, Dt * sizeof *out);
-    put(r, "out.frg", (const size_t[]){c->B, L, Dt}, 3, out);
-    return GOPRO_OK;
-}
-
-static void put_stats(results *r, const gp_case *c, const gp_step *s)
-{
-    const gp_tower_arch *v = &gp_model_arch(c->model)->v;
-    const size_t shape[] = {c->B, v->layers, v->width};
-    for (size_t i = 0; i < GP_MAX_VIEWS; i++) {
-        char name[64];
-        if (!s->view[i].mu) continue;
-        snprintf(name, sizeof name, "out.stats.%s.mu", gp_case_view[i]);
-        put(r, name, shape, 3, s->view[i].mu);
-        snprintf(name, sizeof name, "out.stats.%s.sigma", gp_case_view[i]);
-        put(r, name, shape, 3, s->view[i].sigma);
-    }
+    return gp_step_views(c->kind->method, c->model, a, s->view, pixels, c->B, c->stats, err);
 }
 
 static gopro_status run_case(gp_case *c, gp_tape *t, results *r, gopro_error *err)
 {
+    const gp_case_kind *kind = c->kind;
     const size_t E = gp_model_arch(c->model)->embed;
     gp_step s;
+    shown seen;
     GP_TRY(make_step(c, r->a, 0, &s, err));
+    GP_TRY(shown_open(&seen, c, r->a, err));
     s.logits = gp_arena_alloc(r->a, c->B * c->K, sizeof *s.logits);
     if (!s.logits) return gp_fail_nomem(err, c->B * c->K * sizeof *s.logits, "logits");
-    gp_params_zero_grad(c->p);
-    GP_TRY(gp_step_run(c->method, t, &s, err));
-    put(r, "out.logits", (const size_t[]){c->B, c->K}, 2, s.logits);
-    put(r, "out.image_features", (const size_t[]){c->B, E}, 2, s.view[0].raw);
-    if (c->method == &gp_method_zeroshot) return put_text_features(r, c, err);
+    s.show = show;
+    s.show_to = &seen;
+    if (c->p) gp_params_zero_grad(c->p);
+    GP_TRY(gp_step_run(kind->method, t, &s, err));
+    gp_case_put(r, "out.logits", (const size_t[]){c->B, c->K}, 2, s.logits);
+    if (!kind->own_image_features) gp_case_put(r, "out.image_features", (const size_t[]){c->B, E}, 2, s.view[0].raw);
+    put_shown(&seen, r);
+    if (!kind->method->declare) return GOPRO_OK;
     put_scalar(r, "out.loss", s.loss);
-    for (size_t i = 0; i < s.n_terms; i++) {
+    for (size_t i = 0; kind->terms && i < s.n_terms; i++) {
         char name[64];
         snprintf(name, sizeof name, "out.loss.%s", s.term[i].name);
         put_scalar(r, name, s.term[i].value);
     }
-    put_stats(r, c, &s);
-    GP_TRY(put_frg(r, c, t, &s.view[0], err));
+    if (kind->extra) GP_TRY(kind->extra(c, t, &s, r, r->a, err));
     put_params(r, c, "grad.", true);
     return GOPRO_OK;
 }
@@ -145,13 +180,13 @@ static gopro_status run_training(gp_case *c, gp_tape *t, results *r, gopro_error
         gp_step *s = &batch[i % c->n_batches];
         const double rate = gp_lr_cosine_warmup(o->lr, i / o->epoch_steps, o->epochs, 1e-5, 1);
         gp_params_zero_grad(c->p);
-        if (gp_step_run(c->method, t, s, err) != GOPRO_OK) return gp_fail_in(err, GOPRO_E_INVALID, "step %zu", i);
+        if (gp_step_run(c->kind->method, t, s, err) != GOPRO_OK) return gp_fail_in(err, GOPRO_E_INVALID, "step %zu", i);
         gp_sgd_step(c->p, &o->sgd, rate);
         loss[i] = (gp_real)s->loss;
         lr[i] = (gp_real)rate;
     }
-    put(r, "out.loss", &o->steps, 1, loss);
-    put(r, "out.lr", &o->steps, 1, lr);
+    gp_case_put(r, "out.loss", &o->steps, 1, loss);
+    gp_case_put(r, "out.lr", &o->steps, 1, lr);
     put_params(r, c, "final.", false);
     return GOPRO_OK;
 }

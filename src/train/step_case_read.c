@@ -8,29 +8,7 @@
 
 #include "train/step_case_impl.h"
 
-const char *const gp_case_view[GP_MAX_VIEWS] = {"image", "view_moco", "view_augmix"};
-
 #define DATA_ERROR(...) gp_fail(err, GOPRO_E_DATA, __VA_ARGS__)
-
-/* Metadata key, option, value when the key is absent (NULL: the option's own default). */
-static const struct {
-    const char *key, *option, *absent;
-} options_of_case[] = {
-    {"frg_norm", "gopro.frg_norm", "unit"},
-    {"frg_center", "gopro.frg_center", "0"},
-    {"decoder_bias", "gopro.decoder_bias", "1"},
-    {"frg", "gopro.frg", NULL},
-    {"rho", "gopro.rho", NULL},
-    {"sem", "gopro.sem", NULL},
-    {"sem_detach", "gopro.sem_detach", NULL},
-    {"pv", "gopro.pv", NULL},
-    {"alpha", "gopro.alpha", "0.1"},
-    {"tau", "gopro.tau", "0.1"},
-    {"lambda_ce", "gopro.lambda_ce", "1"},
-    {"lambda_sem1", "gopro.lambda_sem1", "1"},
-    {"lambda_sem2", "gopro.lambda_sem2", "1"},
-    {"lambda_con", "gopro.lambda_con", "1"},
-};
 
 static gopro_status meta_number(const gp_case *c, const char *key, double lo, double hi, bool whole, double *v, gopro_error *err)
 {
@@ -52,29 +30,29 @@ static gopro_status meta_size(const gp_case *c, const char *key, double lo, doub
     return GOPRO_OK;
 }
 
+static gopro_status find_kind(gp_case *c, gopro_error *err)
+{
+    const char *name = gp_safetensors_meta(c->file, "method");
+    char known[256] = "";
+    if (!name) return DATA_ERROR("%s: metadata 'method' is missing; is this a case file?", c->path);
+    for (size_t i = 0, at = 0; i < gp_n_case_kinds; i++) {
+        if (strcmp(name, gp_case_kinds[i]->name) == 0) c->kind = gp_case_kinds[i];
+        if (at < sizeof known) at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", i ? ", " : "", gp_case_kinds[i]->name);
+    }
+    if (c->kind) return GOPRO_OK;
+    return gp_fail(err, GOPRO_E_UNSUPPORTED, "%s: unknown method '%s', expected one of %s", c->path, name, known);
+}
+
 static gopro_status read_method(gp_case *c, gopro_error *err)
 {
-    static const char *const later[] = {"coop", "cocoop", "maple", "gopro", "stylip", "slip"};
-    const char *name = gp_safetensors_meta(c->file, "method");
-    if (!name) return DATA_ERROR("%s: metadata 'method' is missing; is this a case file?", c->path);
-    for (size_t i = 0; i < GP_COUNT(later); i++)
-        if (strcmp(name, later[i]) == 0)
-            return gp_fail(err, GOPRO_E_UNSUPPORTED,
-                           "%s: method '%s' is not available yet; zeroshot and gopro_paper are (missing: coop, cocoop, maple, gopro, "
-                           "stylip, slip)",
-                           c->path, name);
-    const bool paper = strcmp(name, "gopro_paper") == 0;
-    if (!paper && strcmp(name, "zeroshot") != 0)
-        return gp_fail(err, GOPRO_E_UNSUPPORTED, "%s: unknown method '%s', expected zeroshot or gopro_paper", c->path, name);
-    c->method = paper ? &gp_method_gopro : &gp_method_zeroshot;
-    if (!paper) return GOPRO_OK;
-    for (size_t i = 0; i < GP_COUNT(options_of_case); i++) {
-        const char *given = gp_safetensors_meta(c->file, options_of_case[i].key);
-        const char *value = given ? given : options_of_case[i].absent;
-        const gopro_status st = value ? gp_options_set(c->opt, options_of_case[i].option, value, "metadata", err) : GOPRO_OK;
+    GP_TRY(find_kind(c, err));
+    for (const gp_case_option *o = c->kind->option; o && o->key; o++) {
+        const char *given = gp_safetensors_meta(c->file, o->key), *value = given ? given : o->absent;
+        const gopro_status st = value ? gp_options_set(c->opt, o->option, value, "metadata", err) : GOPRO_OK;
         if (st != GOPRO_OK) return gp_fail_in(err, GOPRO_E_DATA, "%s", c->path);
     }
-    return meta_size(c, "n_ctx", 1, (double)gp_model_arch(c->model)->context, &c->setup.M, err);
+    if (c->kind->method->wants & GP_WANT_TEMPLATES) return GOPRO_OK;
+    return meta_size(c, "n_ctx", 1, (double)gp_model_arch(c->model)->context, &c->M, err);
 }
 
 static gopro_status check_geometry(const gp_case *c, gopro_error *err)
@@ -103,7 +81,7 @@ static gopro_status read_schedule(gp_case *c, gopro_error *err)
     gp_schedule *s = &c->schedule;
     c->training = gp_safetensors_meta(c->file, "steps") != NULL;
     if (!c->training) return GOPRO_OK;
-    if (!c->method->declare) return DATA_ERROR("%s: a training file of a method that learns nothing", c->path);
+    if (!c->kind->method->declare) return DATA_ERROR("%s: a training file of a method that learns nothing", c->path);
     GP_TRY(meta_size(c, "steps", 1, 1e6, &s->steps, err));
     GP_TRY(meta_size(c, "epochs", 1, 1e6, &s->epochs, err));
     GP_TRY(meta_size(c, "epoch_steps", 1, 1e6, &s->epoch_steps, err));
@@ -159,6 +137,13 @@ static gopro_status read_prompts(gp_case *c, gopro_error *err)
     GP_TRY(find_tensor(c, "in.tokens", (const size_t[]){c->K, arch->context}, 2, &t, err));
     uint32_t *ids;
     GP_TRY(read_i32(c, t, (int64_t)arch->vocab, &ids, err));
+    c->setup = gp_setup_make(c->kind->method, c->model, c->opt, c->M, c->K, NULL);
+    c->setup.case_file = true;
+    uint32_t *name_len = NULL;
+    if (c->setup.pos != GP_POS_END) {
+        GP_TRY(find_tensor(c, "in.name_len", &c->K, 1, &t, err));
+        GP_TRY(read_i32(c, t, (int64_t)arch->context, &name_len, err));
+    }
     gp_prompt *prompt = gp_arena_alloc(c->a, c->K, sizeof *prompt);
     if (!prompt) return gp_fail_nomem(err, c->K * sizeof *prompt, "prompts");
     for (size_t k = 0; k < c->K; k++) {
@@ -166,9 +151,9 @@ static gopro_status read_prompts(gp_case *c, gopro_error *err)
         size_t n = 0;
         while (n < arch->context && row[n] != arch->eot) n++;
         if (n == arch->context) return DATA_ERROR("%s: prompt %zu of 'in.tokens' has no end token %u", c->path, k, arch->eot);
-        prompt[k] = (gp_prompt){.ids = row, .n = n + 1};
+        prompt[k] = (gp_prompt){.ids = row, .n = n + 1, .name_len = name_len ? name_len[k] : 0};
     }
-    if (gp_text_plan_create(&c->plan, c->model, prompt, c->K, c->setup.M, GP_POS_END, err) != GOPRO_OK)
+    if (gp_text_plan_create(&c->plan, c->model, prompt, c->K, c->setup.M, c->setup.pos, err) != GOPRO_OK)
         return gp_fail_in(err, GOPRO_E_DATA, "%s: 'in.tokens'", c->path);
     return GOPRO_OK;
 }
@@ -181,7 +166,7 @@ static gopro_status read_view(gp_case *c, size_t i, gopro_error *err)
     const gp_tensor *t;
     char name[64];
     float *v;
-    snprintf(name, sizeof name, "in.%s", gp_case_view[i]);
+    snprintf(name, sizeof name, "in.%s", c->kind->view[i]);
     GP_TRY(find_tensor(c, name, shape + skip, 5 - skip, &t, err));
     GP_TRY(read_f32(c, t, &v, err));
     c->pixels[i] = v;
@@ -197,14 +182,14 @@ static gopro_status read_batches(gp_case *c, gopro_error *err)
     c->n_batches = c->training ? t->shape[0] : 1;
     c->B = t->shape[1 - skip];
     gp_view_kind kind[GP_MAX_VIEWS];
-    c->method->views(&c->setup, kind);
+    c->kind->method->views(&c->setup, kind);
     for (size_t i = 0; i < GP_MAX_VIEWS; i++)
         if (kind[i] != GP_VIEW_NONE) GP_TRY(read_view(c, i, err));
-    const bool paper = c->method == &gp_method_gopro;
-    c->stats[0] = paper;
-    c->stats[1] = paper && gp_opt_real(c->opt, "gopro.lambda_sem1") > 0;
-    c->stats[2] = paper && gp_opt_real(c->opt, "gopro.lambda_sem2") > 0;
-    if (!paper) return GOPRO_OK;
+    if (c->kind->stats)
+        c->kind->stats(c, c->stats);
+    else
+        c->stats[0] = (c->kind->method->wants & GP_WANT_STATS) != 0;
+    if (!c->kind->method->declare) return GOPRO_OK;
     GP_TRY(find_tensor(c, "in.label", (const size_t[]){c->n_batches, c->B} + skip, 2 - skip, &t, err));
     return read_i32(c, t, (int64_t)c->K, &c->label, err);
 }
@@ -228,7 +213,7 @@ static gopro_status read_params(gp_case *c, gopro_error *err)
 {
     c->p = gp_params_create();
     if (!c->p) return gp_fail_nomem(err, 1, "parameters");
-    if (c->method->declare) GP_TRY(c->method->declare(c->p, &c->setup, err));
+    if (c->kind->method->declare) GP_TRY(c->kind->method->declare(c->p, &c->setup, err));
     GP_TRY(gp_params_finish(c->p, 0, err));
     for (size_t i = 0; i < gp_params_count(c->p); i++) GP_TRY(read_param(c, i, err));
     for (size_t i = 0; i < gp_safetensors_count(c->file); i++) {
@@ -249,7 +234,6 @@ gopro_status gp_case_open(gp_case *c, const char *weights, const char *path, gp_
     if (st != GOPRO_OK) return st == GOPRO_E_FORMAT ? gp_fail_in(err, GOPRO_E_DATA, "%s", path) : st;
     GP_TRY(gp_clip_load(&c->weights, weights, err));
     GP_TRY(gp_model_create(&c->model, compute, c->weights, GP_F32, false, err));
-    c->setup = (gp_setup){.model = c->model, .opt = c->opt, .case_file = true};
     GP_TRY(read_method(c, err));
     GP_TRY(check_geometry(c, err));
     GP_TRY(read_schedule(c, err));

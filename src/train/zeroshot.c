@@ -13,7 +13,7 @@ gopro_status gp_zeroshot_text(gp_real *text, const gp_backbone *b, const char *c
     gp_text_plan **plan = calloc(n_tmpl, sizeof *plan);
     if (!plan) return gp_fail_nomem(err, n_tmpl * sizeof *plan, "class features");
     gopro_status st = GOPRO_OK;
-    for (size_t r = 0; st == GOPRO_OK && r < n_tmpl; r++) st = gp_backbone_plan(&plan[r], b, class_name, K, tmpl[r], 0, err);
+    for (size_t r = 0; st == GOPRO_OK && r < n_tmpl; r++) st = gp_backbone_plan(&plan[r], b, class_name, K, tmpl[r], 0, GP_POS_END, err);
     if (st == GOPRO_OK) st = gp_class_features(b->model, (const gp_text_plan *const *)plan, n_tmpl, text, err);
     for (size_t r = 0; r < n_tmpl; r++) gp_text_plan_free(&plan[r]);
     free(plan);

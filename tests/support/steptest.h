@@ -42,6 +42,7 @@ typedef struct steptest_config {
     size_t K, B, M, threads;
     bool random_start; /* every tensor N(0, 0.3), also those that start at zero */
     const gp_real *word_ctx;
+    const gp_clip_arch *arch; /* NULL: steptest_arch */
 } steptest_config;
 
 static inline void steptest_prompts(steptest *x, size_t M)
@@ -50,7 +51,7 @@ static inline void steptest_prompts(steptest *x, size_t M)
     x->prompt = gp_arena_alloc(x->a, x->K, sizeof *x->prompt);
     for (size_t k = 0; k < x->K; k++) {
         uint32_t *ids = gp_arena_alloc(x->a, 16, sizeof *ids);
-        x->prompt[k] = tiny_prompt(ids, M + 3 + k % 3, 1, arch, 100 + k);
+        x->prompt[k] = tiny_prompt(ids, M + 3 + k % 3, 1 + (k % 3 != 0), arch, 100 + k);
         for (size_t m = 1; m <= M; m++) ids[m] = (uint32_t)m; /* the same words before every name */
     }
 }
@@ -68,12 +69,12 @@ static inline void steptest_views(steptest *x)
         pixels[v] = px;
     }
     gopro_error e = {0};
-    if (gp_step_features(x->model.m, x->a, x->s.view, pixels, x->B, stats, &e) != GOPRO_OK) fail_msg("%s", e.msg);
+    if (gp_step_views(x->method, x->model.m, x->a, x->s.view, pixels, x->B, stats, &e) != GOPRO_OK) fail_msg("%s", e.msg);
 }
 
 static inline void steptest_make(steptest *x, const steptest_config *c)
 {
-    const gp_clip_arch arch = steptest_arch();
+    const gp_clip_arch arch = c->arch ? *c->arch : steptest_arch();
     gopro_error e = {0};
     *x = (steptest){.method = gp_method_find(c->method), .K = c->K, .B = c->B, .M = c->M};
     tiny_make(&x->model, &arch, c->threads ? c->threads : 1, NULL, GP_F32, false, &e);
@@ -82,7 +83,8 @@ static inline void steptest_make(steptest *x, const steptest_config *c)
     x->opt = gp_options_create();
     for (size_t i = 0; c->options && c->options[i]; i += 2)
         if (gp_options_set(x->opt, c->options[i], c->options[i + 1], "test", &e) != GOPRO_OK) fail_msg("%s", e.msg);
-    x->setup = (gp_setup){.model = x->model.m, .opt = x->opt, .M = c->M, .word_ctx = c->word_ctx};
+    x->setup = gp_setup_make(x->method, x->model.m, x->opt, c->M, c->K, c->word_ctx);
+    x->M = x->setup.M;
     x->p = gp_params_create();
     if (x->method->declare && x->method->declare(x->p, &x->setup, &e) != GOPRO_OK) fail_msg("%s", e.msg);
     assert_int_equal(gp_params_finish(x->p, 1, &e), GOPRO_OK);
@@ -93,7 +95,7 @@ static inline void steptest_make(steptest *x, const steptest_config *c)
         for (size_t j = 0; j < info->count; j++) v[j] = (gp_real)(0.3 * gp_rng_normal(&r));
     }
     steptest_prompts(x, c->M);
-    if (gp_text_plan_create(&x->plan, x->model.m, x->prompt, x->K, c->M, GP_POS_END, &e) != GOPRO_OK) fail_msg("%s", e.msg);
+    if (gp_text_plan_create(&x->plan, x->model.m, x->prompt, x->K, x->M, x->setup.pos, &e) != GOPRO_OK) fail_msg("%s", e.msg);
     assert_int_equal(gp_tape_create(&x->t, x->model.c, NULL), GOPRO_OK);
     uint32_t *label = gp_arena_alloc(x->a, c->B, sizeof *label);
     for (size_t b = 0; b < c->B; b++) label[b] = (uint32_t)((3 * b + 1) % c->K);

@@ -1,46 +1,6 @@
 /* test_gopro.c - the whole step of GOPro against central differences, in every parameter, for many settings.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "steptest.h"
-
-#define STEP      1e-6
-#define TOL       1e-6
-#define MAX_CHECK 12 /* numbers of a tensor that are moved, spread over it */
-
-/* Largest error of any tensor relative to its largest gradient. */
-static double worst_error(steptest *x, const char **where)
-{
-    double worst = 0;
-    steptest_run(x);
-    for (size_t i = 0; i < gp_params_count(x->p); i++) {
-        const gp_param_info *info = gp_params_info(x->p, i);
-        const gp_var w = gp_param_at(x->p, i);
-        if (info->state) continue;
-        double grad[MAX_CHECK], top = 0, off = 0;
-        const size_t n = gp_min_size(info->count, MAX_CHECK);
-        for (size_t j = 0; j < info->count; j++) top = fmax(top, fabs((double)w.g[j]));
-        for (size_t j = 0; j < n; j++) grad[j] = (double)w.g[j * info->count / n];
-        const bool reached = *w.reached;
-        assert_true(reached || top == 0);
-        for (size_t j = 0; j < n; j++) {
-            gp_real *v = &w.v[j * info->count / n];
-            const gp_real keep = *v;
-            *v = (gp_real)((double)keep + STEP);
-            const double up = steptest_run(x);
-            *v = (gp_real)((double)keep - STEP);
-            const double down = steptest_run(x);
-            *v = keep;
-            off = fmax(off, fabs((up - down) / (2 * STEP) - grad[j]));
-        }
-        /* the bias in front of a batch normalisation has no gradient: only noise is left to compare */
-        const double error = top > 1e-9 ? off / top : off * 1e-3;
-        if (error > worst) {
-            worst = error;
-            *where = info->name;
-        }
-        steptest_run(x);
-    }
-    return worst;
-}
+#include "stepgrad.h"
 
 static void test_settings(void **state)
 {
@@ -61,8 +21,8 @@ static void test_settings(void **state)
         steptest x;
         const char *where = "";
         steptest_make(&x, &(steptest_config){.method = "gopro", .options = settings[i], .K = 3, .B = 3, .M = 2, .random_start = true});
-        const double e = worst_error(&x, &where);
-        if (!(e < TOL)) fail_msg("settings %zu, '%s': relative error %g", i, where, e);
+        const double e = stepgrad_worst(&x, &where);
+        if (!(e < STEPGRAD_TOL)) fail_msg("settings %zu, '%s': relative error %g", i, where, e);
         steptest_free(&x);
     }
 }
@@ -75,7 +35,7 @@ static void test_detached_anchor_is_seen(void **state)
     const char *where = "";
     (void)state;
     steptest_make(&x, &(steptest_config){.method = "gopro", .options = options, .K = 3, .B = 2, .M = 1, .random_start = true});
-    assert_true(worst_error(&x, &where) > 1e-2);
+    assert_true(stepgrad_worst(&x, &where) > 1e-2);
     steptest_run(&x);
     assert_false(*gp_param(x.p, "rho.f.mix").reached);
     assert_true(*gp_param(x.p, "rho.mo.mix").reached);

@@ -46,7 +46,9 @@ static void options_by_name(void **state)
     gopro_error err = {0};
     gopro_config *c = NULL;
     assert_int_equal(gopro_config_create(&c, &err), GOPRO_OK);
+    assert_false(gopro_config_is_set(c, "optim.epochs") || gopro_config_is_set(c, "no-such-option"));
     assert_int_equal(gopro_config_set(c, "optim.epochs", "7", &err), GOPRO_OK);
+    assert_true(gopro_config_is_set(c, "optim.epochs") && !gopro_config_is_set(c, "optim.lr"));
     char *v = gopro_config_get(c, "optim.epochs");
     assert_string_equal(v, "7");
     gopro_string_free(v);

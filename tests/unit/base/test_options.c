@@ -230,13 +230,89 @@ static void yaml_round_trip(void **state)
     gp_options_free(&p);
 }
 
+static void for_one_method(void **state)
+{
+    static const char *const bad[][3] = {
+        {"for.cop.optim.lr", "1", "no method 'cop' in 'for.cop'; did you mean coop?"},
+        {"for.", "1", "there is no method ''"},
+        {"for.coop", "1", "for.coop names no option"},
+        {"for.coop.", "1", "names no option"},
+        {"for.coop.optim.lrr", "1", "there is no option 'optim.lrr'; did you mean optim.lr?"},
+        {"for.coop.optim.lr", "fast", "optim.lr is 'fast'"},
+        {"for.coop.M", "0", "M is '0'"},
+        {"for.coop.seed", "2", "seed cannot be set for one method only"},
+        {"for.coop.method", "gopro", "method cannot be set for one method only"},
+        {"for.coop.threads", "2", "threads cannot be set"},
+        {"for.coop.gopro.alpha", "1", "gopro.alpha cannot be set for one method only"},
+        {"for.coop.data.skip_bad", "1", "data.skip_bad cannot be set"},
+    };
+    static const char *const bad_yaml[][2] = {
+        {"for: 3\n", "for"},
+        {"for: {cop: {M: 1}}\n", "c.yaml:1: there is no method 'cop'"},
+        {"for: {coop: {optm: {lr: 1}}}\n", "there is no option 'optm'"},
+        {"for: {coop: {template: {a: 1}}}\n", "template takes one value, not a map"},
+        {"for: {coop: {M: [1]}}\n", "for.coop.M takes one value, not a list"},
+        {"for.coop.M: 1\nfor: {coop: {M: 2}}\n", "c.yaml:2: for.coop.M is given twice"},
+        {"for: {coop: {M: 1}}\nfor: {gopro: {M: 2}}\n", "'for' is given twice"},
+    };
+    gp_options *o = gp_options_create();
+    gopro_error err = {0};
+    (void)state;
+    for (size_t i = 0; i < GP_COUNT(bad); i++) {
+        assert_int_equal(gp_options_set(o, bad[i][0], bad[i][1], "x", &err), GOPRO_E_INVALID);
+        if (!strstr(err.msg, bad[i][2])) fail_msg("%s: '%s'", bad[i][0], err.msg);
+    }
+    for (size_t i = 0; i < GP_COUNT(bad_yaml); i++) load(o, bad_yaml[i][0], GOPRO_E_INVALID, bad_yaml[i][1]);
+    load(o, "for:\n  coop:\n    M: 8\n    optim: {lr: 3e-3}\n    coop.csc: yes\n  zeroshot: {template: \"a {}\"}\nM: 2\n", GOPRO_OK, "");
+    assert_int_equal(gp_opt_int(o, "M"), 2); /* nothing holds before the method is settled */
+    assert_string_equal(gp_options_text(o, "for.coop.optim.lr"), "3e-3");
+    assert_string_equal(gp_options_text(o, "for.coop.coop.csc"), "1");
+    assert_string_equal(gp_options_text(o, "M"), "2");
+    assert_null(gp_options_text(o, "for.gopro.M"));
+    assert_int_equal(gp_options_set(o, "for.coop.optim.lr", "4e-3", "x", NULL), GOPRO_OK);
+    /* written, read back, copied */
+    gp_options *p = gp_options_create(), *q = NULL;
+    gp_str a = {0}, b = {0};
+    assert_int_equal(gp_options_to_yaml(o, &a), GOPRO_OK);
+    load(p, a.s, GOPRO_OK, "");
+    q = gp_options_clone(p);
+    gp_options_free(&p);
+    assert_int_equal(gp_options_to_yaml(q, &b), GOPRO_OK);
+    assert_string_equal(a.s, b.s);
+    assert_non_null(strstr(a.s, "for.coop.optim.lr: 4e-3\n"));
+    /* settled for CoOp */
+    assert_int_equal(gp_options_set(q, "method", "coop", "x", NULL), GOPRO_OK);
+    assert_int_equal(gp_options_resolve(q, NULL), GOPRO_OK);
+    assert_true(gp_opt_int(q, "M") == 8 && gp_opt_real(q, "optim.lr") == 4e-3 && gp_opt_bool(q, "coop.csc"));
+    assert_string_equal(gp_opt_string(q, "template"), "");
+    assert_null(gp_options_text(q, "for.coop.M"));
+    gp_str_free(&a);
+    gp_str_free(&b);
+    gp_options_free(&o);
+    gp_options_free(&q);
+}
+
+static void dependent_defaults(void **state)
+{
+    (void)state;
+    gp_options *o = gp_options_create();
+    assert_int_equal(gp_options_set_default(o, "M", "9", NULL), GOPRO_OK);
+    assert_true(gp_opt_int(o, "M") == 9 && !gp_opt_is_set(o, "M"));
+    assert_int_equal(gp_options_set(o, "M", "3", "x", NULL), GOPRO_OK);
+    assert_int_equal(gp_options_set_default(o, "M", "9", NULL), GOPRO_OK);
+    assert_int_equal(gp_opt_int(o, "M"), 3);
+    assert_int_equal(gp_options_set_default(o, "N", "9", NULL), GOPRO_E_INVALID);
+    gp_options_free(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table_is_sound),  cmocka_unit_test(defaults_and_getters),
-        cmocka_unit_test(bad_values),      cmocka_unit_test(lists),
-        cmocka_unit_test(yaml_good),       cmocka_unit_test(yaml_bad),
-        cmocka_unit_test(yaml_round_trip),
+        cmocka_unit_test(table_is_sound),     cmocka_unit_test(defaults_and_getters),
+        cmocka_unit_test(bad_values),         cmocka_unit_test(lists),
+        cmocka_unit_test(yaml_good),          cmocka_unit_test(yaml_bad),
+        cmocka_unit_test(yaml_round_trip),    cmocka_unit_test(for_one_method),
+        cmocka_unit_test(dependent_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

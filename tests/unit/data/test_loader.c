@@ -51,8 +51,13 @@ static int teardown(void **state)
 
 static gp_loader_config config(size_t batch, size_t epochs, size_t threads, size_t ahead)
 {
-    return (gp_loader_config){
-        .view = view, .want = {true, true, true}, .batch = batch, .epochs = epochs, .seed = 5, .threads = threads, .ahead = ahead};
+    return (gp_loader_config){.view = view,
+                              .want = {true, true, true, true, true},
+                              .batch = batch,
+                              .epochs = epochs,
+                              .seed = 5,
+                              .threads = threads,
+                              .ahead = ahead};
 }
 
 static gp_image_store *make_store(size_t max_bytes)
@@ -70,7 +75,7 @@ static void add_batch(gp_sha256 *h, const gp_batch *b)
     gp_sha256_add(h, where, sizeof where);
     gp_sha256_add(h, b->label, b->B * sizeof *b->label);
     gp_sha256_add(h, b->sample, b->B * sizeof *b->sample);
-    for (int v = 0; v < 3; v++)
+    for (size_t v = 0; v < GP_LOADER_VIEWS; v++)
         if (b->view[v]) gp_sha256_add(h, b->view[v], n);
 }
 
@@ -154,6 +159,10 @@ static void test_order(void **state)
                 assert_int_equal(gp_image_store_get(s, b->sample[j], &own, &im, NULL), GOPRO_OK);
                 assert_int_equal(gp_views_make(x, NULL, NULL, im, &view, c.seed, e, b->sample[j], NULL), GOPRO_OK);
                 assert_memory_equal(x, b->view[0] + j * 3 * R * R, sizeof x);
+                for (uint32_t a = 0; a < 2; a++) {
+                    assert_int_equal(gp_ssl_view_make(x, im, &view, c.seed, e, b->sample[j], a, NULL), GOPRO_OK);
+                    assert_memory_equal(x, b->view[3 + a] + j * 3 * R * R, sizeof x);
+                }
                 gp_image_free(&own);
             }
             if (e == 0) memcpy(first + 4 * i, b->sample, 4 * sizeof *first);

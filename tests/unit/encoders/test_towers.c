@@ -117,6 +117,43 @@ static void run_train(tiny_model *t, outputs *o)
     gp_arena_free(&arena);
 }
 
+/* Deep prompts in both towers: features without and with saving, gradients of every prompt row. */
+static void run_prompts(tiny_model *t, outputs *o)
+{
+    enum { R = 2, DEPTH = 2, WT = 96, WV = 64 };
+    const gp_clip_arch *a = &t->w->arch;
+    gopro_error err = {0};
+    static uint32_t ids[K][16];
+    static gp_real pixels[B * 3 * 16 * 16], text_rows[(DEPTH - 1) * R * WT], image_rows[DEPTH * R * WV], ctx[R * WT], dout[K * 48];
+    gp_prompt prompts[K];
+    gp_pair pairs[K];
+    gp_text_plan *plan = NULL;
+    gp_text_save *ts = NULL;
+    gp_vision_prompt_save *vs = NULL;
+    make_prompts(prompts, ids, K, a, R + 5);
+    for (uint32_t k = 0; k < K; k++) {
+        pairs[k] = (gp_pair){0, k};
+        ids[k][R + 1] = 7, ids[k][R + 2] = 8; /* words in common */
+    }
+    tiny_fill(pixels, GP_COUNT(pixels), 1.0, 3);
+    tiny_fill(text_rows, GP_COUNT(text_rows), 0.5, 5);
+    tiny_fill(image_rows, GP_COUNT(image_rows), 0.5, 6);
+    tiny_fill(ctx, GP_COUNT(ctx), 0.5, 7);
+    tiny_fill(dout, GP_COUNT(dout), 0.1, 8);
+    const gp_slot_rows deep = {text_rows, R, DEPTH - 1}, image = {image_rows, R, DEPTH};
+    gp_arena *arena = gp_arena_create(1 << 20);
+    if (gp_text_plan_create(&plan, t->m, prompts, K, R, GP_POS_END, &err) != GOPRO_OK) fail_msg("%s", err.msg);
+    assert_int_equal(gp_text_deep_fwd(t->m, plan, put(o, K * a->embed), ctx, 1, &deep, pairs, K, NULL, NULL, &err), GOPRO_OK);
+    assert_int_equal(gp_text_deep_fwd(t->m, plan, put(o, K * a->embed), ctx, 1, &deep, pairs, K, arena, &ts, &err), GOPRO_OK);
+    gp_real *dctx = put(o, GP_COUNT(ctx));
+    assert_int_equal(gp_text_deep_bwd(t->m, ts, dctx, put(o, GP_COUNT(text_rows)), dout, &err), GOPRO_OK);
+    assert_int_equal(gp_vision_prompt_fwd(t->m, &image, put(o, B * a->embed), pixels, B, NULL, NULL, &err), GOPRO_OK);
+    assert_int_equal(gp_vision_prompt_fwd(t->m, &image, put(o, B * a->embed), pixels, B, arena, &vs, &err), GOPRO_OK);
+    assert_int_equal(gp_vision_prompt_bwd(t->m, vs, put(o, GP_COUNT(image_rows)), dout, &err), GOPRO_OK);
+    gp_arena_free(&arena);
+    gp_text_plan_free(&plan);
+}
+
 static outputs run_all(size_t threads, const char *cpu, gp_precision prec)
 {
     tiny_model t;
@@ -128,6 +165,7 @@ static outputs run_all(size_t threads, const char *cpu, gp_precision prec)
     o.v = calloc(o.cap, sizeof *o.v);
     for (int pos = GP_POS_END; pos <= GP_POS_FRONT; pos++) run_text(&t, &o, (gp_ctx_pos)pos);
     run_train(&t, &o);
+    run_prompts(&t, &o);
     tiny_free(&t);
     return o;
 }
@@ -170,6 +208,28 @@ static void test_threads(void **state)
             free(more.v);
         }
         free(one.v);
+    }
+}
+
+/* A model that was made to run forward only packs what gradients need when they are first asked for: the same numbers. */
+static void test_gradients_on_demand(void **state)
+{
+    (void)state;
+    for (int prec = GP_F32; prec <= GP_BF16; prec++) {
+        outputs o[2];
+        for (int trainable = 0; trainable < 2; trainable++) {
+            tiny_model t;
+            gopro_error err = {0};
+            gp_clip_arch a = arch_make();
+            tiny_make(&t, &a, 2, NULL, (gp_precision)prec, trainable != 0, &err);
+            if (!t.m) fail_msg("%s", err.msg);
+            o[trainable] = (outputs){.v = calloc((size_t)1 << 16, sizeof(gp_real)), .cap = (size_t)1 << 16};
+            run_prompts(&t, &o[trainable]);
+            tiny_free(&t);
+        }
+        assert_int_equal(o[0].n, o[1].n);
+        assert_memory_equal(o[0].v, o[1].v, o[0].n * sizeof *o[0].v);
+        free(o[0].v), free(o[1].v);
     }
 }
 
@@ -269,7 +329,8 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fast_equals_plain),      cmocka_unit_test(test_threads),  cmocka_unit_test(test_pairs_are_independent),
+        cmocka_unit_test(test_fast_equals_plain),      cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_gradients_on_demand),    cmocka_unit_test(test_pairs_are_independent),
         cmocka_unit_test(test_images_are_independent), cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

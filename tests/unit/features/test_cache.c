@@ -138,6 +138,34 @@ static void statistics_are_added(void **state)
     gp_features_free(&again);
 }
 
+/* Twice the tower's features: what some other tower might say. */
+static gopro_status other_tower(void *user, float *feat, const float *pixels, size_t n, gopro_error *err)
+{
+    const world *w = user;
+    GP_TRY(gp_vision_fwd(w->t.m, feat, NULL, NULL, pixels, n, err));
+    for (size_t i = 0; i < n * tiny_arch().embed; i++) feat[i] *= 2;
+    return GOPRO_OK;
+}
+
+/* It neither takes what is on disk nor leaves anything there. */
+static void another_tower_is_not_kept(void **state)
+{
+    world *w = *state;
+    gp_features_request q = w->q;
+    q.encode = other_tower;
+    q.user = w;
+    gp_features *own = get(&q);
+    assert_int_equal(cache_files(w), 0);
+    gp_features *clip = get(&w->q);
+    assert_int_equal(cache_files(w), 1);
+    gp_features *again = get(&q);
+    for (size_t i = 0; i < N * clip->embed; i++) assert_true(own->feat[i] == 2 * clip->feat[i]);
+    same(own, again);
+    gp_features_free(&own);
+    gp_features_free(&clip);
+    gp_features_free(&again);
+}
+
 static void the_file_is_used(void **state)
 {
     world *w = *state;
@@ -237,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {CASE(equals_the_tower),
                                        CASE(statistics_are_added),
                                        CASE(the_file_is_used),
+                                       CASE(another_tower_is_not_kept),
                                        CASE(torn_files_are_computed_again),
                                        CASE(changed_images_are_computed_again),
                                        CASE(bad_images),

@@ -422,15 +422,6 @@ static void test_parameter_counts(void **state)
     }
 }
 
-static void test_registry(void **state)
-{
-    (void)state;
-    assert_ptr_equal(gp_method_find("gopro"), &gp_method_gopro);
-    assert_ptr_equal(gp_method_find("zeroshot"), &gp_method_zeroshot);
-    assert_null(gp_method_find("gopr"));
-    for (size_t i = 0; i < gp_n_methods; i++) assert_ptr_equal(gp_method_find(gp_methods[i]->name), gp_methods[i]);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -450,7 +441,6 @@ int main(void)
         cmocka_unit_test(test_class_features),
         cmocka_unit_test(test_diagnostics),
         cmocka_unit_test(test_parameter_counts),
-        cmocka_unit_test(test_registry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

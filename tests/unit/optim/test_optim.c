@@ -82,6 +82,25 @@ static void test_starts_do_not_depend_on_the_order(void **state)
     for (size_t i = 0; i < 3; i++) gp_params_free(&p[i]);
 }
 
+/* Copies of one draw, and only they: another tensor, another seed and other kinds of start are not touched. */
+static void test_starts_like_another(void **state)
+{
+    const size_t n = 9;
+    gp_params *p = gp_params_create();
+    (void)state;
+    assert_int_equal(gp_params_add_linear(p, "a", 3, 4, false, true, NULL), GOPRO_OK);
+    assert_int_equal(gp_params_add_linear(p, "b", 3, 4, false, true, NULL), GOPRO_OK);
+    assert_int_equal(gp_params_add(p, "c", &n, 1, GP_INIT_NORMAL, 1, NULL, NULL), GOPRO_OK);
+    assert_int_equal(gp_params_add(p, "d", &n, 1, GP_INIT_NORMAL, 2, NULL, NULL), GOPRO_OK);
+    gp_params_start_like(p, "b.weight", "a.weight");
+    gp_params_start_like(p, "d", "c");
+    assert_int_equal(gp_params_finish(p, 3, NULL), GOPRO_OK);
+    assert_memory_equal(gp_param(p, "a.weight").v, gp_param(p, "b.weight").v, 12 * sizeof(gp_real));
+    assert_memory_not_equal(gp_param(p, "a.bias").v, gp_param(p, "b.bias").v, 3 * sizeof(gp_real));
+    for (size_t i = 0; i < n; i++) assert_true(gp_param(p, "d").v[i] == 2 * gp_param(p, "c").v[i]); /* its own deviation */
+    gp_params_free(&p);
+}
+
 static void test_table_refuses(void **state)
 {
     const size_t shape[] = {2, 0, 3}, huge[] = {SIZE_MAX / 2, 3}, four[] = {1, 1, 1, 1};
@@ -165,6 +184,7 @@ int main(void)
         cmocka_unit_test(test_sgd_golden),
         cmocka_unit_test(test_unreached_and_state_are_left_alone),
         cmocka_unit_test(test_starts_do_not_depend_on_the_order),
+        cmocka_unit_test(test_starts_like_another),
         cmocka_unit_test(test_table_refuses),
         cmocka_unit_test(test_empty_table),
         cmocka_unit_test(test_schedule_goldens),

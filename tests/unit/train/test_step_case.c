@@ -54,10 +54,18 @@ static double *numbers(const gp_tensor *t)
     return v;
 }
 
-/* Largest difference relative to the largest expected magnitude (absolute where that is 0). */
-static double distance(const gp_tensor *expected, const gp_tensor *found)
+static double magnitude(const gp_tensor *t)
 {
-    double top = 0, off = 0;
+    double top = 0, *v = numbers(t);
+    for (size_t i = 0; i < t->count; i++) top = fmax(top, fabs(v[i]));
+    free(v);
+    return top;
+}
+
+/* Largest difference relative to the largest expected magnitude or to `least`, if that is more (absolute where both are 0). */
+static double distance(const gp_tensor *expected, const gp_tensor *found, double least)
+{
+    double top = least, off = 0;
     assert_int_equal(expected->rank, found->rank);
     for (size_t i = 0; i < expected->rank; i++) assert_int_equal(expected->shape[i], found->shape[i]);
     double *a = numbers(expected), *b = numbers(found);
@@ -79,8 +87,11 @@ static void compare(const char *expected, const char *found)
     } kind[] = {{"out.", 1e-4}, {"grad.", 5e-4}, {"final.", 2e-3}};
     gp_safetensors *e = NULL, *f = NULL;
     size_t compared = 0;
+    double top = 0; /* of all gradients: those of biases before a batch normalisation are rounding noise */
     assert_int_equal(gp_safetensors_open(&e, expected, NULL), GOPRO_OK);
     assert_int_equal(gp_safetensors_open(&f, found, NULL), GOPRO_OK);
+    for (size_t i = 0; i < gp_safetensors_count(e); i++)
+        if (strncmp(gp_safetensors_at(e, i)->name, "grad.", 5) == 0) top = fmax(top, magnitude(gp_safetensors_at(e, i)));
     for (size_t i = 0; i < gp_safetensors_count(e); i++) {
         const gp_tensor *t = gp_safetensors_at(e, i);
         for (size_t k = 0; k < GP_COUNT(kind); k++) {
@@ -88,7 +99,7 @@ static void compare(const char *expected, const char *found)
             const gp_tensor *ours = gp_safetensors_find(f, t->name);
             if (!ours) fail_msg("%s is missing", t->name);
             assert_int_equal(ours->dtype, GP_DT_F32);
-            const double d = distance(t, ours);
+            const double d = distance(t, ours, k == 1 && magnitude(t) < 1e-5 * top ? top : 0);
             if (!(d <= kind[k].limit)) fail_msg("%s: relative difference %g", t->name, d);
             compared++;
         }
@@ -101,7 +112,9 @@ static void compare(const char *expected, const char *found)
 
 static void test_golden(void **state)
 {
-    static const char *const name[] = {"zeroshot", "gopro", "gopro_no_moco", "gopro_con", "train"};
+    static const char *const name[] = {"zeroshot",    "gopro",    "gopro_no_moco", "gopro_con", "train",        "coop",  "coop_middle",
+                                       "coop_front",  "coop_csc", "coop_train",    "cocoop",    "cocoop_train", "maple", "maple_shallow",
+                                       "maple_train", "stylip",   "stylip_train",  "slip",      "slip_train"};
     fixture *f = *state;
     for (size_t i = 0; i < GP_COUNT(name); i++) {
         char path[512];
@@ -172,7 +185,7 @@ static void test_damaged_cases(void **state)
         const char *says;
     } damage[] = {
         {{.key = "method"}, GOPRO_E_DATA, "'method' is missing"},
-        {{.key = "method", .value = "coop"}, GOPRO_E_UNSUPPORTED, "'coop' is not available"},
+        {{.key = "method", .value = "gopro"}, GOPRO_E_UNSUPPORTED, "expected one of zeroshot, "},
         {{.key = "method", .value = "magic"}, GOPRO_E_UNSUPPORTED, "unknown method 'magic'"},
         {{.key = "n_ctx"}, GOPRO_E_DATA, "'n_ctx' is missing"},
         {{.key = "n_ctx", .value = "four"}, GOPRO_E_DATA, "'n_ctx' is 'four'"},
@@ -231,7 +244,7 @@ static void test_options_change_the_result(void **state)
     assert_int_equal(gp_step_case(WEIGHTS, f->edited, f->out, f->c, &err), GOPRO_OK);
     assert_int_equal(gp_safetensors_open(&a, GOLDEN "gopro.safetensors", NULL), GOPRO_OK);
     assert_int_equal(gp_safetensors_open(&b, f->out, NULL), GOPRO_OK);
-    assert_true(distance(gp_safetensors_find(a, "out.logits"), gp_safetensors_find(b, "out.logits")) > 1e-3);
+    assert_true(distance(gp_safetensors_find(a, "out.logits"), gp_safetensors_find(b, "out.logits"), 0) > 1e-3);
     /* F_l is sqrt(Dt) times the unit-norm one */
     double *u = numbers(gp_safetensors_find(a, "out.frg")), *r = numbers(gp_safetensors_find(b, "out.frg"));
     for (size_t i = 0; i < 20; i++) assert_true(fabs(r[i] - sqrt(20) * u[i]) < 1e-5);
