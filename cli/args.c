@@ -65,6 +65,12 @@ static bool is_option(const char *s)
     return true;
 }
 
+/* Values to try, name=v1,v2: an argument of the command, not an option. */
+static bool is_list(const cli *c, const char *s)
+{
+    return c->command->run == cmd_ablate && strchr(s, ',') != NULL;
+}
+
 static int set_option(cli *c, const char *s)
 {
     gopro_error err = {0};
@@ -154,7 +160,7 @@ int cli_parse(cli *c, int argc, char **argv)
             status = take_flag(c, argc - i, argv + i, &used, &config);
         else if (!only_arguments && argv[i][0] == '-' && argv[i][1])
             status = cli_usage(c, "unknown option '%s'; options are written --name or key=value", argv[i]);
-        else if (!only_arguments && c->command->options && is_option(argv[i]))
+        else if (!only_arguments && c->command->options && is_option(argv[i]) && !is_list(c, argv[i]))
             option[n_option++] = argv[i];
         else
             c->arg[c->n_arg++] = argv[i];

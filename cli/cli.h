@@ -46,6 +46,8 @@ int cmd_zeroshot(cli *c);
 int cmd_train(cli *c);
 int cmd_eval(cli *c);
 int cmd_protocol(cli *c);
+int cmd_ablate(cli *c);
+int cmd_report(cli *c);
 int cmd_predict(cli *c);
 int cmd_step(cli *c);
 int cmd_tokenize(cli *c);
@@ -53,6 +55,9 @@ int cmd_data(cli *c);
 int cmd_doctor(cli *c);
 int cmd_pretrain(cli *c);
 int cmd_bench(cli *c);
+int cmd_tsne(cli *c);
+int cmd_explain(cli *c);
+int cmd_curves(cli *c);
 int cmd_import(cli *c);
 
 /* cmd_import.c */
@@ -79,13 +84,21 @@ void cli_help_command(FILE *f, const cli_command *k);
 int cli_usage(const cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *cli_nearest(const char *s, const char *const *names, size_t n);
 
+/* jobs.c */
+/* Runs a plan in several processes of at most memory MiB together (0: what the machine has); *name: the report's folder, to be freed.
+ * Returns an exit status; runs that failed are no failure of it. */
+int cli_run_jobs(cli *c, const gopro_plan_request *q, size_t jobs, size_t memory, char **name);
+
 /* ui.c */
 bool cli_ui_open(cli *c);
 void cli_ui_close(cli *c);
 int cli_fail(cli *c, gopro_status st, const gopro_error *err); /* prints the message, returns the exit status */
 int cli_done(cli *c, int status);                              /* flushes standard output; a write error becomes a failure */
 bool cli_interrupted(void);
-void cli_warn(cli *c, const char *text);
+void cli_status(cli *c, const char *line); /* the live line of a terminal; nothing elsewhere */
+void cli_note(cli *c, const char *line);   /* a plain line on standard error, unless quiet */
+void cli_warn(cli *c, const char *line);   /* a warning, also when quiet */
+void cli_duration(char out[32], double seconds);
 void cli_text(cli *c, const char *text); /* a result, on standard output */
 
 #endif

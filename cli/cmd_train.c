@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/api.h"
+#include "base/file.h"
+#include "base/str.h"
 #include "cli.h"
+#include "report/curves.h"
 
 static const char *const subset_name[] = {"all", "base", "new"};
 
@@ -58,9 +62,24 @@ static void print_text(cli *c, const gopro_result *r)
         printf("  %6.2f  %s\n", gopro_result_class_accuracy(r, k), gopro_result_class_name(r, k));
 }
 
+/* --reliability FILE */
+static gopro_status draw_reliability(const cli *c, const gopro_result *r, gopro_error *err)
+{
+    const char *path = cli_flag_value(c, "reliability");
+    if (!path) return GOPRO_OK;
+    gp_str svg = {0}, title = {0};
+    gp_str_addf(&title, "%s on %s", gopro_result_method(r), gopro_result_dataset(r));
+    if (!title.failed) gp_reliability_svg(&svg, &r->m, title.s);
+    gopro_status st = title.failed || svg.failed ? gp_fail_nomem(err, svg.len, "the figure") : gp_write_file(path, svg.s, svg.len, err);
+    gp_str_free(&svg);
+    gp_str_free(&title);
+    return st;
+}
+
 static int finish(cli *c, gopro_status st, gopro_error *err, gopro_result **r, gopro_model **m)
 {
     int status = 0;
+    if (st == GOPRO_OK) st = draw_reliability(c, *r, err);
     if (st != GOPRO_OK)
         status = cli_fail(c, st, err);
     else if (c->json)

@@ -30,8 +30,12 @@ static void flag_line(FILE *f, const char *name, const char *arg, const char *he
 static bool option_shown(const cli_command *k, const char *name)
 {
     bool pretrain = strncmp(name, "pretrain.", 9) == 0;
+    if (strcmp(k->name, "tsne") == 0)
+        return strcmp(name, "seed") == 0 || strcmp(name, "threads") == 0 || strcmp(name, "precision") == 0 ||
+               strncmp(name, "test.", 5) == 0 || strcmp(name, "data.skip_bad") == 0 || strcmp(name, "data.split_seed") == 0;
     if (strcmp(k->name, "import") == 0) return strncmp(name, "model.", 6) == 0;
-    if (strcmp(k->name, "pretrain") == 0) return pretrain || strcmp(name, "seed") == 0 || strcmp(name, "threads") == 0;
+    if (strcmp(k->name, "pretrain") == 0)
+        return pretrain || strcmp(name, "seed") == 0 || strcmp(name, "threads") == 0 || strcmp(name, "precision") == 0;
     return !pretrain;
 }
 
@@ -42,7 +46,7 @@ static void methods_help(FILE *f)
     for (size_t m = 0; m < gopro_method_count(); m++) {
         const char *base = "", *all = "", *option;
         const bool own = gopro_method_default(m, 0, &base, &all) != NULL;
-        fprintf(f, "  %-10s %-*s", gopro_method_name(m), own ? 8 : 0, gopro_method_title(m));
+        fprintf(f, "  %-13s %-*s", gopro_method_name(m), own ? 12 : 0, gopro_method_title(m));
         for (size_t i = 0; (option = gopro_method_default(m, i, &base, &all)); i++) {
             fprintf(f, " %s=%s", option, base);
             if (strcmp(base, all) != 0) fprintf(f, " (%s)", all);

@@ -13,13 +13,17 @@
     { \
         "cache", "FOLDER", "keeps image features between calls" \
     }
+#define RELIABILITY_FLAG \
+    { \
+        "reliability", "FILE", "draws accuracy against confidence (SVG)" \
+    }
 #define END \
     { \
         NULL, NULL, NULL \
     }
 
 static const cli_flag zeroshot_flags[] = {
-    MODEL_FLAG, {"data", "FOLDER", "dataset"}, {"subset", "all|base|new", "classes [all]"}, CACHE_FLAG, END};
+    MODEL_FLAG, {"data", "FOLDER", "dataset"}, {"subset", "all|base|new", "classes [all]"}, RELIABILITY_FLAG, CACHE_FLAG, END};
 static const cli_flag train_flags[] = {MODEL_FLAG,
                                        {"data", "FOLDER", "dataset: a folder per class, train/test above them, or split.json"},
                                        {"out", "FOLDER", "run folder; an interrupted run goes on from there"},
@@ -30,22 +34,42 @@ static const cli_flag eval_flags[] = {{"model", "PATH", "checkpoint [the run's]"
                                       {"data", "FOLDER", "dataset [the run's]"},
                                       {"subset", "all|base|new", "classes [all]"},
                                       {"per-class", NULL, "accuracy of every class"},
+                                      RELIABILITY_FLAG,
                                       CACHE_FLAG,
                                       END};
-static const cli_flag protocol_flags[] = {MODEL_FLAG,
-                                          {"data", "FOLDERS", "datasets, separated by commas; may be repeated"},
-                                          {"methods", "LIST", "separated by commas [zeroshot,gopro]"},
-                                          {"seeds", "LIST", "\"1,2,3\" or \"1-3\" [1-3]"},
-                                          {"out", "FOLDER", "run folders, cache and report"},
-                                          {"format", "text|md|csv", "of the table on standard output [text]"},
-                                          {"jobs", "N", "processes that share the runs [1]"},
-                                          END};
+#define STUDY_FLAGS \
+    MODEL_FLAG, {"data", "FOLDERS", "datasets (xd, dg: targets), separated by commas; may be repeated"}, \
+        {"source", "FOLDER", "xd, dg: the dataset trained on, with all its classes"}, {"seeds", "LIST", "\"1,2,3\" or \"1-3\" [1-3]"}, \
+        {"out", "FOLDER", "runs, cache and reports; what is there is not repeated"}, \
+        {"format", "text|md|tex|csv", "of the table on standard output [text]"}, {"jobs", "N", "runs at the same time [1]"}, \
+    { \
+        "memory", "MIB", "most memory of all jobs together [90 % of what is free]" \
+    }
+static const cli_flag protocol_flags[] = {STUDY_FLAGS, {"methods", "LIST", "separated by commas [zeroshot,gopro]"}, END};
+static const cli_flag ablate_flags[] = {
+    STUDY_FLAGS, {"methods", "LIST", "separated by commas [gopro]"}, {"protocol", "b2n|xd|dg", "what is measured [b2n]"}, END};
+static const cli_flag report_flags[] = {{"format", "text|md|tex|csv", "of the tables on standard output [text]"}, END};
 static const cli_flag predict_flags[] = {{"model", "PATH", "checkpoint [the run's]"},
                                          {"classes", "LIST", "class names, separated by commas [those of training]"},
                                          {"classes-file", "FILE", "class names, one a line"},
                                          {"top", "N", "classes shown for each image [5]"},
                                          {"zeroshot", NULL, "no run: hand-written prompts; needs classes"},
                                          END};
+static const cli_flag tsne_flags[] = {{"data", "FOLDER", "dataset [the first run's]"},
+                                      {"subset", "all|base|new", "classes [all]"},
+                                      {"out", "FOLDER", "gets tsne.svg, tsne.csv and tsne.json"},
+                                      {"zeroshot", NULL, "also the features of CLIP without training"},
+                                      {"points", "N", "images shown, drawn at random if there are more [2000]"},
+                                      {"perplexity", "P", "about the number of neighbours that count [30]"},
+                                      {"iterations", "N", "steps of the descent [1000]"},
+                                      {"model", "FOLDER", "weights and tokenizer for all [each run's]"},
+                                      CACHE_FLAG,
+                                      END};
+static const cli_flag explain_flags[] = {{"top", "N", "words shown for each token [5]"},
+                                         {"class", "NAME", "class-specific contexts: only this class"},
+                                         {"model", "PATH", "checkpoint [the run's]"},
+                                         END};
+static const cli_flag curves_flags[] = {{"out", "FILE", "the figure (SVG) [curves.svg in the run, if it is one]"}, END};
 static const cli_flag step_flags[] = {{"weights", "FILE", "weights, or their folder"},
                                       {"case", "FILE", "the step's inputs and options"},
                                       {"out", "FILE", "what came out"},
@@ -68,11 +92,18 @@ const cli_command cli_commands[] = {
     {"zeroshot", "--data FOLDER", "accuracy of hand-written prompts", true, cmd_zeroshot, zeroshot_flags},
     {"train", "--data FOLDER --out RUN", "learn prompts from a few images per class and test them", true, cmd_train, train_flags},
     {"eval", "RUN", "test a run's prompts on a dataset", true, cmd_eval, eval_flags},
-    {"protocol", "b2n --data FOLDERS --out FOLDER", "base-to-new over methods, datasets and seeds, with the table", true, cmd_protocol,
-     protocol_flags},
+    {"protocol", "b2n|xd|dg [--source FOLDER] --data FOLDERS --out FOLDER",
+     "base-to-new, cross-dataset, domain generalisation over methods and seeds, with tables", true, cmd_protocol, protocol_flags},
+    {"ablate", "losses|tokens|shots|grid [option=v1,v2,...] --data FOLDERS --out FOLDER",
+     "the same with other losses, prompt lengths, shots, or any options as a grid", true, cmd_ablate, ablate_flags},
+    {"report", "FOLDER [NAME]", "make the tables of protocols and ablations again from their run folders", false, cmd_report, report_flags},
     {"predict", "RUN IMAGE...", "classify images with a run's prompts", true, cmd_predict, predict_flags},
     {"import", "CHECKPOINT OUT", "a Hugging Face, OpenAI, open_clip or SLIP checkpoint to one folder that loads at once", true, cmd_import,
      import_flags},
+    {"tsne", "RUN... --out FOLDER", "draw the test images as several runs embed them (t-SNE), with silhouette scores", true, cmd_tsne,
+     tsne_flags},
+    {"curves", "RUN...", "draw loss and training accuracy of one or several runs over the epochs", false, cmd_curves, curves_flags},
+    {"explain", "RUN", "the words nearest to a run's learnt context", false, cmd_explain, explain_flags},
     {"data", "check|draw FOLDER", "look at a dataset, or at its few-shot draw", true, cmd_data, data_flags},
     {"tokenize", "--vocab PATH", "JSON lines {\"text\":...} from standard input to token ids", false, cmd_tokenize, tokenize_flags},
     {"step", "--weights FILE --case FILE --out FILE", "one training step or training from a case file, for parity", false, cmd_step,

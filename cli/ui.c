@@ -55,7 +55,7 @@ static void on_log(void *user, gopro_log_level level, const char *text)
         fprintf(stderr, "%s\n", text);
 }
 
-static void duration(char out[32], double s)
+void cli_duration(char out[32], double s)
 {
     if (!(s >= 0.0) || s > 1e8)
         snprintf(out, 32, "?");
@@ -71,12 +71,14 @@ static void progress_line(char *out, size_t cap, const gopro_progress *p)
 {
     char eta[32];
     int n = 0;
-    duration(eta, p->eta_seconds);
+    cli_duration(eta, p->eta_seconds);
     n = snprintf(out, cap, "%s%s%s ", p->run, p->run[0] ? ": " : "", p->what);
     if (p->epochs) n += snprintf(out + n, cap - (size_t)n, "epoch %zu/%zu, ", p->epoch, p->epochs);
     n += snprintf(out + n, cap - (size_t)n, "%zu/%zu", p->done, p->total);
     if (p->has_loss) n += snprintf(out + n, cap - (size_t)n, ", loss %.4f, acc %.1f %%, lr %.3g", p->loss, p->accuracy, p->learning_rate);
-    snprintf(out + n, cap - (size_t)n, ", %.4g images/s, %zu MiB, %s left", p->images_per_second, p->peak_rss_mib, eta);
+    char rate[48] = "";
+    if (p->images_per_second > 0.0) snprintf(rate, sizeof rate, ", %.4g images/s", p->images_per_second);
+    snprintf(out + n, cap - (size_t)n, "%s, %zu MiB, %s left", rate, p->peak_rss_mib, eta);
 }
 
 /* A plain line now and then: after 1 s, then at growing distances up to a minute, and at the end of each stage that took long. */
@@ -95,6 +97,15 @@ static bool plain_due(struct cli_ui *u, const gopro_progress *p, double t)
     return true;
 }
 
+static void show_live(struct cli_ui *u, char *line)
+{
+    struct winsize w = {0};
+    size_t columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 1 ? w.ws_col - 1U : 79U;
+    if (strlen(line) > columns) line[columns] = '\0';
+    fprintf(stderr, "\r%s\033[K", line);
+    u->live = true;
+}
+
 static void on_progress(void *user, const gopro_progress *p)
 {
     struct cli_ui *u = user;
@@ -110,11 +121,26 @@ static void on_progress(void *user, const gopro_progress *p)
     if (t - u->last < 0.1 && p->done != p->total) return;
     u->last = t;
     progress_line(line, sizeof line, p);
-    struct winsize w = {0};
-    size_t columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 1 ? w.ws_col - 1U : 79U;
-    if (strlen(line) > columns) line[columns] = '\0';
-    fprintf(stderr, "\r%s\033[K", line);
-    u->live = true;
+    show_live(u, line);
+}
+
+void cli_status(cli *c, const char *line)
+{
+    struct cli_ui *u = c->ui;
+    char copy[512];
+    if (!u->terminal || u->quiet) return;
+    snprintf(copy, sizeof copy, "%s", line);
+    show_live(u, copy);
+}
+
+void cli_note(cli *c, const char *line)
+{
+    on_log(c->ui, GOPRO_LOG_INFO, line);
+}
+
+void cli_warn(cli *c, const char *line)
+{
+    on_log(c->ui, GOPRO_LOG_WARN, line);
 }
 
 static int on_cancel(void *user)
@@ -163,11 +189,6 @@ int cli_done(cli *c, int status)
     if (fflush(stdout) == 0 && !ferror(stdout)) return status;
     fprintf(stderr, "gopro: cannot write to standard output: %s\n", strerror(errno));
     return status ? status : 1;
-}
-
-void cli_warn(cli *c, const char *text)
-{
-    on_log(c->ui, GOPRO_LOG_WARN, text);
 }
 
 void cli_text(cli *c, const char *text)

@@ -29,6 +29,8 @@ for group in "$@"; do
   for p in $packages; do
     if [ $list = 1 ]; then
       echo "$p"
+    elif [ "$p" = npm ] && command -v npm >/dev/null; then
+      : # Node's own packages bring npm along and refuse Debian's
     elif [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" != installed ]; then
       missing+=("$p")
     fi

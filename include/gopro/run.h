@@ -1,4 +1,4 @@
-/* run.h - training, testing, the base-to-new protocol and prediction.
+/* run.h - training, testing, protocols and their reports, prediction.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef GOPRO_RUN_H
 #define GOPRO_RUN_H
@@ -38,22 +38,50 @@ GOPRO_API gopro_status gopro_train(gopro_result **result, gopro_context *context
 GOPRO_API gopro_status gopro_evaluate(gopro_result **result, gopro_context *context, gopro_model *model, const gopro_config *config,
                                       const char *run, const char *data, gopro_subset subset, const char *cache, gopro_error *err);
 
-/* Base-to-new: every method on every dataset with every seed, run folders in out/<dataset>/<method>/seed<k>, report.txt, .md, .csv and
- * .json in out.  Failed runs do not stop the others; the status is then the first failure's.  *text: the table, free with
- * gopro_string_free. */
-typedef struct gopro_b2n_plan {
+/* A protocol: methods with seeds on datasets.  Base-to-new trains on half of the classes of each dataset and tests on both halves;
+ * cross-dataset and domain generalisation train on all classes of the first dataset, the source, and test on it and the others. */
+typedef enum gopro_protocol { GOPRO_B2N, GOPRO_XD, GOPRO_DG } gopro_protocol;
+typedef struct gopro_plan_request {
+    gopro_protocol protocol;
+    const char *ablation;    /* NULL: the methods as they are; "losses", "tokens", "shots", "grid" */
+    const char *const *axes; /* grid: "option=value1,value2,..." */
+    size_t n_axes;
     const char *const *methods;
     size_t n_methods;
     const char *const *data;
     size_t n_data;
     const uint64_t *seeds;
     size_t n_seeds;
-    const char *out;
-    size_t share, shares; /* several processes: this one does the runs i with i mod shares == share; 0, 0: all, and the report */
-} gopro_b2n_plan;
-typedef enum gopro_table { GOPRO_TABLE_TEXT, GOPRO_TABLE_MARKDOWN, GOPRO_TABLE_CSV, GOPRO_TABLE_JSON } gopro_table;
-GOPRO_API gopro_status gopro_protocol_b2n(char **text, gopro_table style, gopro_context *context, gopro_model *model,
-                                          const gopro_config *config, const gopro_b2n_plan *plan, gopro_error *err);
+    const char *out; /* out/runs: run folders, shared by all protocols; out/<name>: the report, such as out/b2n, out/ablate-tokens */
+} gopro_plan_request;
+
+/* The runs of a protocol.  Several processes may each do some of them; the model must stay loaded. */
+typedef struct gopro_plan gopro_plan;
+typedef struct gopro_estimate {
+    int done;
+    double seconds; /* of training; 0: none, or not known before the data are read */
+    size_t peak_rss_mib;
+} gopro_estimate;
+GOPRO_API gopro_status gopro_plan_create(gopro_plan **plan, gopro_model *model, const gopro_config *config,
+                                         const gopro_plan_request *request, gopro_error *err);
+GOPRO_API void gopro_plan_free(gopro_plan **plan);
+GOPRO_API const char *gopro_plan_name(const gopro_plan *plan); /* of the report's folder in out */
+GOPRO_API size_t gopro_plan_run_count(const gopro_plan *plan);
+GOPRO_API char *gopro_plan_run_title(const gopro_plan *plan, size_t i); /* "food GOPro seed 1"; free with gopro_string_free */
+GOPRO_API gopro_status gopro_plan_estimate(gopro_estimate *estimate, gopro_context *context, const gopro_plan *plan, size_t i,
+                                           gopro_error *err);
+/* Does what is missing of a run: trains, goes on, tests.  A failure is also recorded in its folder. */
+GOPRO_API gopro_status gopro_plan_run(gopro_context *context, const gopro_plan *plan, size_t i, gopro_error *err);
+/* All runs in turn.  Runs that fail do not stop the others: see gopro_report. */
+GOPRO_API gopro_status gopro_plan_run_all(gopro_context *context, const gopro_plan *plan, gopro_error *err);
+
+typedef enum gopro_table { GOPRO_TABLE_TEXT, GOPRO_TABLE_MARKDOWN, GOPRO_TABLE_LATEX, GOPRO_TABLE_CSV, GOPRO_TABLE_JSON } gopro_table;
+/* Tables from the run folders, without computing: written to out/<name>, and *text (may be NULL), free with gopro_string_free.
+ * failure (may be NULL): code and message of the first run that failed, or GOPRO_OK. */
+GOPRO_API gopro_status gopro_report(char **text, gopro_table style, const char *out, const char *name, gopro_error *failure,
+                                    gopro_error *err);
+/* The reports in a folder, one name a line, in *names; free with gopro_string_free. */
+GOPRO_API gopro_status gopro_report_names(char **names, const char *out, gopro_error *err);
 
 /* Prediction with a run folder's prompt (run NULL: zero-shot).  class_names NULL: the classes the prompt was learnt on. */
 typedef struct gopro_predictor gopro_predictor;

@@ -20,6 +20,7 @@ GEOMETRIES = {
     "wide_image": "32,16,96,2,6,32,2,2,24,120,24",
     "wide_text": "16,8,32,2,2,80,4,5,32,300,64",
     "deep": "24,8,24,5,3,24,5,3,24,90,17",
+    "medium": "64,16,192,4,3,160,4,5,40,500,96",
     "one_block": "16,4,40,1,4,36,1,2,32,150,33",
     "ten_blocks": "24,8,48,10,3,40,9,5,24,100,30",
 }
@@ -33,6 +34,7 @@ def case(geometry="tiny", names="short", **options):
 CASES = {
     "zeroshot": [case(g, classes=c, batch=2) for g, c in (("tiny", 5), ("deep", 1), ("wide_text", 9))],
     "coop": [
+        case("medium", classes=30, batch=8), case("medium", csc=True, position="front", classes=13, n_ctx=16, names="long"),
         case(), case("wide_image", n_ctx=1), case("wide_text", n_ctx=16, names="long"), case("deep", classes=1),
         case("one_block", batch=1, classes=7, n_ctx=3), case("tiny", names="long", classes=12, n_ctx=2),
         *[case(g, position=p, n_ctx=m, names=n) for p in ("middle", "front")
@@ -41,6 +43,7 @@ CASES = {
           (("tiny", "end", 4, 5), ("wide_image", "middle", 3, 6), ("deep", "front", 2, 1), ("wide_text", "end", 16, 4), ("one_block", "middle", 1, 11))],
     ],
     "cocoop": [
+        case("medium", classes=15, batch=3, names="long"),
         case(), case("wide_image", batch=1, n_ctx=1), case("wide_text", n_ctx=16, names="long"), case("deep", classes=1),
         case("one_block", batch=6, classes=7), case("tiny", names="long", classes=12, n_ctx=2), case("wide_text", batch=1, classes=20),
         case("deep", n_ctx=8, classes=10, batch=3), case("wide_image", n_ctx=3, names="long"), case("tiny", batch=9, classes=3, seed=5),
@@ -53,12 +56,14 @@ CASES = {
         case("one_block", n_ctx=4, classes=1, batch=1), case("ten_blocks", classes=6, batch=2),
     ],
     "stylip": [
+        case("medium", classes=15, batch=3, names="long"),
         case(), case("wide_image", batch=1, n_ctx=1), case("wide_text", n_ctx=16, names="long"), case("deep", classes=1, alpha=1.0),
         case("one_block", batch=6, classes=7, alpha=0.0), case("tiny", names="long", classes=12, n_ctx=2), case("wide_text", batch=1, classes=20),
         case("deep", n_ctx=8, classes=10, batch=3), case("wide_image", n_ctx=3, names="long", alpha=0.5), case("tiny", batch=9, classes=3, seed=5),
         case("one_block", n_ctx=1, classes=1, batch=1),
     ],
     "slip": [
+        case("medium", classes=30, batch=24, mlp_dim=200),
         case(), case("wide_image", batch=2, mlp_dim=16), case("wide_text", names="long", tau=0.5), case("deep", classes=1, alpha=1.0),
         case("one_block", batch=7, classes=7, tau=0.05), case("tiny", batch=16, mlp_dim=128, alpha=0.5), case("wide_text", batch=3, classes=20),
         case("deep", mlp_dim=8, classes=10, batch=5), case("wide_image", alpha=2.0, tau=1.0, names="long"), case("tiny", batch=9, seed=5),

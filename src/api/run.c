@@ -1,4 +1,4 @@
-/* run.c - training, testing, protocol and prediction of the public interface: arguments are checked, results copied, nothing else.
+/* run.c - training, testing and prediction of the public interface: arguments are checked, results copied, nothing else.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
 #include <stdlib.h>
@@ -8,8 +8,6 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "eval/predict.h"
-#include "eval/protocol.h"
-#include "report/report.h"
 
 static gopro_status null_argument(gopro_error *err, const char *names)
 {
@@ -122,53 +120,6 @@ gopro_status gopro_evaluate(gopro_result **result, gopro_context *context, gopro
         *result = r;
     else
         gopro_result_free(&r);
-    return st;
-}
-
-static gopro_status first_failure(const gp_b2n *t, gopro_error *err)
-{
-    if (t->n_failed == 0) return GOPRO_OK;
-    return gp_fail(err, t->first_failure, "%zu of the runs failed; the first: %s", t->n_failed, t->failure[0] ? t->failure[0] : "");
-}
-
-gopro_status gopro_protocol_b2n(char **text, gopro_table style, gopro_context *context, gopro_model *model, const gopro_config *config,
-                                const gopro_b2n_plan *plan, gopro_error *err)
-{
-    if (!model || !config || !plan || !plan->out) return null_argument(err, "model, config, plan and plan->out");
-    if (text) *text = NULL;
-    gp_b2n *t = NULL;
-    gp_str b = {0};
-    gp_protocol_request q = {.bb = model->bb, .opt = config->o, .method = plan->methods, .n_methods = plan->n_methods, .data = plan->data};
-    q.n_data = plan->n_data;
-    q.seed = plan->seeds;
-    q.n_seeds = plan->n_seeds;
-    q.out = plan->out;
-    q.share = plan->share;
-    q.shares = plan->shares;
-    gopro_status st = gp_protocol_b2n(&t, &q, context ? &context->watch : NULL, err);
-    if (st != GOPRO_OK) return st;
-    if (plan->shares > 1) {
-        st = first_failure(t, err);
-        goto out;
-    }
-    GP_CHECK(gp_report_write(plan->out, t, err));
-    if (style == GOPRO_TABLE_JSON)
-        GP_CHECK(gp_report_json(&b, t, err));
-    else if (style == GOPRO_TABLE_CSV)
-        gp_report_csv(&b, t);
-    else
-        gp_report_table(&b, t, style == GOPRO_TABLE_MARKDOWN ? GP_TABLE_MARKDOWN : GP_TABLE_TEXT);
-    if (b.failed)
-        st = gp_fail_nomem(err, b.len, "the table");
-    else
-        st = first_failure(t, err);
-    if (text && !b.failed) {
-        *text = b.s;
-        b = (gp_str){0};
-    }
-out:
-    gp_str_free(&b);
-    gp_b2n_free(&t);
     return st;
 }
 

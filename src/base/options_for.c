@@ -47,7 +47,13 @@ static bool may_differ(const char *option, const char *method, size_t method_len
         if (strcmp(option, plain[i]) == 0) return true;
     for (size_t i = 0; i < GP_COUNT(group); i++)
         if (strncmp(option, group[i], strlen(group[i])) == 0) return true;
-    return strncmp(option, method, method_len) == 0 && option[method_len] == '.';
+    /* a group named as the method or as one of its words: "tip." belongs to tip_adapter */
+    const size_t len = strcspn(option, ".");
+    for (size_t at = 0; option[len] && at + len <= method_len; at++)
+        if (strncmp(method + at, option, len) == 0 && (at == 0 || method[at - 1] == '_') &&
+            (at + len == method_len || method[at + len] == '_'))
+            return true;
+    return false;
 }
 
 static gopro_status unknown_method(const gp_options *o, const char *method, size_t len, const char *where, gopro_error *err)

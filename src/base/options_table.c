@@ -24,10 +24,11 @@
     }
 
 const gp_opt gp_opts[] = {
-    CHOICE_OPT("method", "gopro", "zeroshot|slip|coop|cocoop|maple|stylip|gopro", "what is trained and tested"),
+    CHOICE_OPT("method", "gopro", "zeroshot|slip|coop|cocoop|maple|stylip|gopro|linear_probe|tip_adapter", "what is trained and tested"),
     INT_OPT("seed", "1", 0, 9007199254740992.0, "names every random stream of a run"),
     INT_OPT("shots", "16", 1, 1e6, "training images per class; a class with fewer gives all it has"),
-    INT_OPT("M", "4", 1, 64, "context tokens before the class name; equals the number of tokens of ctx_init if that is set"),
+    INT_OPT("M", "4", 1, 64,
+            "context tokens before the class name; as many as ctx_init has if that is set (MaPLe: or fewer, the other words stay)"),
     STRING_OPT("ctx_init", "a photo of a", "words the context starts from; empty: random"),
     STRING_OPT("template", "", "prompt with one {} for zero-shot; empty: the dataset's own"),
     CHOICE_OPT("ensemble", "none", "none|7|80", "zero-shot templates averaged: one, the selected 7, or the 80 of ImageNet"),
@@ -95,13 +96,20 @@ const gp_opt gp_opts[] = {
     REAL_OPT("slip.alpha", "0.1", 0, 100, "weight of the visual projector's learnt part"),
     REAL_OPT("slip.tau", "0.1", 1e-4, 100, "temperature of the self-supervised loss"),
 
+    CHOICE_OPT("probe.start", "zero", "zero|text", "linear probe: from nothing, or added to zero-shot logits"),
+
+    REAL_OPT("tip.alpha", "1", 0, 1e4, "Tip-Adapter: weight of the cache"),
+    REAL_OPT("tip.beta", "5.5", 0, 1e4, "Tip-Adapter: how sharply the affinity to a shot falls"),
+    BOOL_OPT("tip.finetune", "0", "Tip-Adapter-F: learn the cache's keys"),
+
     BOOL_OPT("data.skip_bad", "0", "leave out images that do not decode instead of stopping"),
     INT_OPT("data.split_seed", "1", 0, 9007199254740992.0, "seed of the split made where a dataset has none"),
-    INT_OPT("data.cache_mib", "2048", 0, 16777216, "memory for decoded images and features, MiB"),
+    INT_OPT("data.cache_mib", "2048", 0, 16777216, "memory for decoded images, MiB"),
 
     INT_OPT("checkpoint.every", "10", 0, 1e6, "epochs between checkpoints; 0: only when interrupted"),
 
     INT_OPT("test.batch", "100", 1, 65536, "images per step when testing"),
+    INT_OPT("test.cache_mib", "8192", 0, 16777216, "largest folder of image features (--cache), MiB; those unused longest go first"),
 
     INT_OPT("pretrain.image", "64", 8, 4096, "image side, pixels"),
     INT_OPT("pretrain.patch", "16", 1, 512, "patch side, pixels; divides the image side"),
@@ -126,6 +134,12 @@ const gp_opt gp_opts[] = {
     REAL_OPT("pretrain.label_smoothing", "0.1", 0, 0.9, "share of the contrastive target spread over the batch"),
     REAL_OPT("pretrain.crop_min", "0.2", 0.01, 1, "smallest area of a training crop, share of the image"),
     REAL_OPT("pretrain.line_weight", "0.3", 0, 1, "how often drawings in line style are shown, against 1 for the others"),
+    CHOICE_OPT("pretrain.objective", "clip", "clip|slip", "slip: CLIP's loss and SimCLR's on two further views of every image"),
+    REAL_OPT("pretrain.ssl_scale", "1", 0, 1e6, "slip: weight of SimCLR's loss"),
+    REAL_OPT("pretrain.ssl_tau", "0.1", 1e-4, 100, "slip: temperature of SimCLR's loss"),
+    INT_OPT("pretrain.ssl_mlp_dim", "512", 1, 65536,
+            "slip: hidden width of the head that the views pass; SLIP has 4096 on widths of 384 to 1024, the default suits small towers"),
+    REAL_OPT("pretrain.ssl_crop_min", "0.08", 0.01, 1, "slip: smallest area of a view's crop, share of the image"),
     INT_OPT("pretrain.val_every", "500", 1, 1e9, "steps between validations"),
 };
 const size_t gp_n_opts = GP_COUNT(gp_opts);

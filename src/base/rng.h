@@ -15,7 +15,8 @@ typedef enum gp_rng_purpose {
     GP_RNG_SPLIT,
     GP_RNG_TEST,
     GP_RNG_VIEW_SSL_A, /* the two SimCLR views of a sample */
-    GP_RNG_VIEW_SSL_B
+    GP_RNG_VIEW_SSL_B,
+    GP_RNG_TSNE /* the start of the principal components; which points are shown */
 } gp_rng_purpose;
 
 typedef struct gp_rng {

@@ -123,14 +123,21 @@ void gp_sha256_add(gp_sha256 *c, const void *data, size_t n)
     if (n % 64) memcpy(c->buf, p, n % 64);
 }
 
-void gp_sha256_hex(gp_sha256 *c, char out[65])
+void gp_sha256_end(gp_sha256 *c, uint8_t out[32])
 {
-    static const char digits[] = "0123456789abcdef";
     uint64_t bits = c->n * 8;
     uint8_t pad[72] = {0x80};
     size_t have = (size_t)(c->n % 64), n = (have < 56 ? 56 : 120) - have;
     for (size_t i = 0; i < 8; i++) pad[n + i] = (uint8_t)(bits >> (56 - 8 * i));
     gp_sha256_add(c, pad, n + 8);
-    for (size_t i = 0; i < 64; i++) out[i] = digits[(c->h[i / 8] >> (28 - 4 * (i % 8))) & 15];
+    for (size_t i = 0; i < 32; i++) out[i] = (uint8_t)(c->h[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+void gp_sha256_hex(gp_sha256 *c, char out[65])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t raw[32];
+    gp_sha256_end(c, raw);
+    for (size_t i = 0; i < 64; i++) out[i] = digits[(raw[i / 2] >> (i % 2 ? 0 : 4)) & 15];
     out[64] = '\0';
 }

@@ -13,6 +13,7 @@ typedef struct gp_sha256 {
 
 void gp_sha256_init(gp_sha256 *c);
 void gp_sha256_add(gp_sha256 *c, const void *data, size_t n);
-void gp_sha256_hex(gp_sha256 *c, char out[65]); /* ends the computation */
+void gp_sha256_end(gp_sha256 *c, uint8_t out[32]); /* ends the computation */
+void gp_sha256_hex(gp_sha256 *c, char out[65]);    /* the same, as text */
 
 #endif

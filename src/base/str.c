@@ -62,6 +62,21 @@ void gp_str_addf(gp_str *b, const char *fmt, ...)
     va_end(again);
 }
 
+size_t gp_utf8_char(const char *text)
+{
+    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *s = (const unsigned char *)text;
+    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xC2 && s[0] < 0xE0 ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : s[0] >= 0xF0 && s[0] < 0xF5 ? 4 : 0;
+    if (n == 0) return 0;
+    unsigned c = n == 1 ? s[0] : s[0] & (0xFFU >> (n + 1));
+    for (size_t i = 1; i < n; i++) {
+        if ((s[i] & 0xC0) != 0x80) return 0; /* also the end of the text */
+        c = c << 6 | (s[i] & 0x3F);
+    }
+    if (c < least[n] || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000) || c == 0xFFFE || c == 0xFFFF) return 0;
+    return (c >= 0x20 && c != 0x7F) || c == '\t' || c == '\n' ? n : 0;
+}
+
 char *gp_strdup(const char *s)
 {
     size_t n = strlen(s) + 1;

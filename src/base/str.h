@@ -15,6 +15,8 @@ void gp_str_free(gp_str *b);
 void gp_str_add(gp_str *b, const char *s);
 void gp_str_addn(gp_str *b, const char *s, size_t n);
 void gp_str_addf(gp_str *b, const char *fmt, ...) GP_PRINTF(2, 3);
+/* Bytes of the character at s if it is valid UTF-8 and no control character but tab and line end; else 0. */
+size_t gp_utf8_char(const char *s);
 char *gp_strdup(const char *s);
 char *gp_sprintf(const char *fmt, ...) GP_PRINTF(1, 2); /* malloc'ed */
 

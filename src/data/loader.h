@@ -55,4 +55,11 @@ struct gp_pool;
 gopro_status gp_test_pixels(float *x, const char *root, const gp_item *item, size_t n, const gp_view_config *c, struct gp_pool *pool,
                             gopro_error *err);
 
+/* SHA-256 of an image file's bytes: the name of its content, whatever the file is called. */
+typedef struct gp_image_id {
+    uint8_t byte[32];
+} gp_image_id;
+/* id [n]; all zero where a file cannot be read (reading its pixels will say why). */
+gopro_status gp_image_ids(gp_image_id *id, const char *root, const gp_item *item, size_t n, struct gp_pool *pool, gopro_error *err);
+
 #endif

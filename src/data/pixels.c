@@ -1,4 +1,4 @@
-/* pixels.c - the test transform of a run of images, decoded on the pool.
+/* pixels.c - the test transform of a run of images, and the hashes of their files, on the pool.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
 #include <stdlib.h>
@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/pool.h"
+#include "base/sha256.h"
 #include "data/loader.h"
 
 typedef struct job {
@@ -62,4 +63,45 @@ gopro_status gp_test_pixels(float *x, const char *root, const gp_item *item, siz
     pthread_mutex_destroy(&j.lock);
     if (j.st != GOPRO_OK && err) *err = j.err;
     return j.st;
+}
+
+typedef struct id_job {
+    gp_image_id *id;
+    const char *root;
+    const gp_item *item;
+    bool *failed; /* [n] out of memory */
+} id_job;
+
+#define MAX_IMAGE_FILE ((size_t)1 << 30)
+
+static void id_block(void *arg, size_t i, size_t worker)
+{
+    const id_job *j = arg;
+    (void)worker;
+    char *bytes = NULL, *path = gp_path_join(j->root, j->item[i].path);
+    size_t size = 0;
+    memset(&j->id[i], 0, sizeof j->id[i]);
+    gopro_status st = path ? gp_read_file(&bytes, &size, path, MAX_IMAGE_FILE, NULL) : GOPRO_E_NOMEM;
+    if (st == GOPRO_OK) {
+        gp_sha256 c;
+        gp_sha256_init(&c);
+        gp_sha256_add(&c, bytes, size);
+        gp_sha256_end(&c, j->id[i].byte);
+    }
+    j->failed[i] = st == GOPRO_E_NOMEM;
+    free(bytes);
+    free(path);
+}
+
+gopro_status gp_image_ids(gp_image_id *id, const char *root, const gp_item *item, size_t n, struct gp_pool *pool, gopro_error *err)
+{
+    id_job j = {.id = id, .root = root, .item = item, .failed = calloc(n + 1, sizeof *j.failed)};
+    bool failed = !j.failed;
+    if (!failed && pool)
+        gp_parallel_for(pool, n, id_block, &j);
+    else
+        for (size_t i = 0; !failed && i < n; i++) id_block(&j, i, 0);
+    for (size_t i = 0; j.failed && i < n; i++) failed = failed || j.failed[i];
+    free(j.failed);
+    return failed ? gp_fail_nomem(err, n, "the hashes of images") : GOPRO_OK;
 }

@@ -79,11 +79,11 @@ static void head_rows(void *arg, size_t first, size_t n, size_t worker)
     const gp_clip_weights *w = v->m->w;
     size_t D = w->arch.v.width;
     gp_scratch_reset(c, worker);
-    gp_real *u = gp_scratch(c, worker, n * D);
+    gp_real *u = v->token ? v->token + first * D : gp_scratch(c, worker, n * D);
     if (!u) return;
     c->k->layernorm_fwd(u, v->mean ? v->mean + first : NULL, v->rstd ? v->rstd + first : NULL, v->x + first * D, w->v_ln_post_g,
                         w->v_ln_post_b, (gp_real)w->arch.v.eps, n, D);
-    gp_mat_fwd(v->m->v_proj, c, worker, v->feat + first * w->arch.embed, u, NULL, n, false);
+    if (v->feat) gp_mat_fwd(v->m->v_proj, c, worker, v->feat + first * w->arch.embed, u, NULL, n, false);
 }
 
 void gp_vision_head_run(gp_vision_head *v, size_t B)

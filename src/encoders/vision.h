@@ -27,5 +27,9 @@ typedef struct gp_vision_save gp_vision_save;
 gopro_status gp_vision_train_fwd(gp_model *m, gp_arena *a, gp_vision_save **save, gp_real *feat, const gp_real *pixels, size_t B,
                                  gopro_error *err);
 gopro_status gp_vision_train_bwd(gp_model *m, gp_vision_save *save, const gp_real *dfeat, gp_clip_weights *dw, gopro_error *err);
+/* The same up to the class token after the final layer norm, before the projection: token [B, width] (METHODS 3.2a). */
+gopro_status gp_vision_train_token_fwd(gp_model *m, gp_arena *a, gp_vision_save **save, gp_real *token, const gp_real *pixels, size_t B,
+                                       gopro_error *err);
+gopro_status gp_vision_train_token_bwd(gp_model *m, gp_vision_save *save, const gp_real *dtoken, gp_clip_weights *dw, gopro_error *err);
 
 #endif

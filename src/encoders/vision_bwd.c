@@ -39,8 +39,8 @@ static gopro_status save_make(gp_model *m, gp_arena *a, gp_vision_save **out, si
     return GOPRO_OK;
 }
 
-gopro_status gp_vision_train_fwd(gp_model *m, gp_arena *a, gp_vision_save **save, gp_real *feat, const gp_real *pixels, size_t B,
-                                 gopro_error *err)
+static gopro_status train_fwd(gp_model *m, gp_arena *a, gp_vision_save **save, gp_real *feat, gp_real *token, const gp_real *pixels,
+                              size_t B, gopro_error *err)
 {
     size_t L = m->w->arch.v.layers;
     gp_vision_save *v = NULL;
@@ -56,23 +56,36 @@ gopro_status gp_vision_train_fwd(gp_model *m, gp_arena *a, gp_vision_save **save
     GP_TRY(gp_compute_check(m->c, err));
     for (size_t i = 0; i < L; i++)
         GP_TRY(gp_block_fwd(m->c, &m->vb[i], &v->l, &v->s[i], i + 1 < L ? v->s[i + 1].x : v->cls, i + 1 == L, err));
-    gp_vision_head_run(&(gp_vision_head){.m = m, .feat = feat, .mean = v->mean_post, .rstd = v->rstd_post, .x = v->cls}, B);
+    gp_vision_head_run(&(gp_vision_head){.m = m, .feat = feat, .token = token, .mean = v->mean_post, .rstd = v->rstd_post, .x = v->cls}, B);
     GP_TRY(gp_compute_check(m->c, err));
     *save = v;
     return GOPRO_OK;
+}
+
+gopro_status gp_vision_train_fwd(gp_model *m, gp_arena *a, gp_vision_save **save, gp_real *feat, const gp_real *pixels, size_t B,
+                                 gopro_error *err)
+{
+    return train_fwd(m, a, save, feat, NULL, pixels, B, err);
+}
+
+gopro_status gp_vision_train_token_fwd(gp_model *m, gp_arena *a, gp_vision_save **save, gp_real *token, const gp_real *pixels, size_t B,
+                                       gopro_error *err)
+{
+    return train_fwd(m, a, save, NULL, token, pixels, B, err);
 }
 
 typedef struct back {
     gp_model *m;
     const gp_vision_save *v;
     gp_clip_weights *dw;
-    const gp_real *dfeat;
-    gp_real *dcls; /* [B, width] */
-    gp_real *u;    /* [B, width] LN(class rows), for the projection's gradient */
-    gp_real *dx;   /* [rows, width] */
-    gp_real *de;   /* [rows, width] before ln_pre */
-    gp_real *dpos; /* [N+1, width] of this batch */
-    gp_real *sum;  /* partial sums [blocks, 2 width] */
+    const gp_real *dfeat;  /* [B, embed], or NULL and */
+    const gp_real *dtoken; /* [B, width] */
+    gp_real *dcls;         /* [B, width] */
+    gp_real *u;            /* [B, width] LN(class rows), for the projection's gradient */
+    gp_real *dx;           /* [rows, width] */
+    gp_real *de;           /* [rows, width] before ln_pre */
+    gp_real *dpos;         /* [N+1, width] of this batch */
+    gp_real *sum;          /* partial sums [blocks, 2 width] */
 } back;
 
 static void head_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
@@ -82,17 +95,18 @@ static void head_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
     const gp_clip_weights *w = v->m->w;
     size_t D = w->arch.v.width;
     gp_scratch_reset(c, worker);
-    gp_real *du = gp_scratch(c, worker, n * D), *dx = v->dx + first * D, *sum = NULL;
+    gp_real *du = NULL, *dx = v->dx + first * D, *sum = NULL;
     const gp_real *x = v->x + first * D;
-    if (!du) return;
+    if (v->dfeat && !(du = gp_scratch(c, worker, n * D))) return;
     if (v->sum) {
         sum = v->sum + first / gp_rows_block(v->B) * 2 * D;
         memset(sum, 0, 2 * D * sizeof *sum);
-        c->k->layernorm_fwd(v->u + first * D, NULL, NULL, x, w->v_ln_post_g, w->v_ln_post_b, (gp_real)w->arch.v.eps, n, D);
+        if (du) c->k->layernorm_fwd(v->u + first * D, NULL, NULL, x, w->v_ln_post_g, w->v_ln_post_b, (gp_real)w->arch.v.eps, n, D);
     }
     memset(dx, 0, n * D * sizeof *dx);
-    gp_mat_bwd(v->m->v_proj, c, worker, du, v->dfeat + first * w->arch.embed, n, false);
-    c->k->layernorm_bwd(dx, sum, sum ? sum + D : NULL, du, x, w->v_ln_post_g, v->mean + first, v->rstd + first, n, D);
+    if (du) gp_mat_bwd(v->m->v_proj, c, worker, du, v->dfeat + first * w->arch.embed, n, false);
+    c->k->layernorm_bwd(dx, sum, sum ? sum + D : NULL, du ? du : v->dtoken + first * D, x, w->v_ln_post_g, v->mean + first, v->rstd + first,
+                        n, D);
 }
 
 void gp_vision_head_bwd(gp_vision_head_back *v)
@@ -167,6 +181,7 @@ static gopro_status train_bwd(back *p, gopro_error *err)
     gp_vision_head_bwd(&(gp_vision_head_back){.m = m,
                                               .dx = p->dcls,
                                               .dfeat = p->dfeat,
+                                              .dtoken = p->dtoken,
                                               .x = v->cls,
                                               .mean = v->mean_post,
                                               .rstd = v->rstd_post,
@@ -175,7 +190,7 @@ static gopro_status train_bwd(back *p, gopro_error *err)
                                               .B = v->B});
     GP_TRY(gp_compute_check(m->c, err));
     add_pair(p, p->dw->v_ln_post_g, p->dw->v_ln_post_b, v->B);
-    gp_gemm_dw(m->c, m->prec, p->dw->v_proj, p->dfeat, p->u, v->B, a->embed, D);
+    if (p->dfeat) gp_gemm_dw(m->c, m->prec, p->dw->v_proj, p->dfeat, p->u, v->B, a->embed, D);
     for (size_t i = L; i-- > 0;) {
         bool last = i + 1 == L;
         gp_block_back g = {.dout = last ? p->dcls : p->dx, .dx = p->dx, .dx_rows = v->l.rows, .dw = &p->dw->v_block[i], .prec = m->prec};
@@ -186,11 +201,21 @@ static gopro_status train_bwd(back *p, gopro_error *err)
     return gp_compute_check(m->c, err);
 }
 
+static gopro_status backward(back p, gopro_error *err)
+{
+    if (!p.m->trainable) return gp_fail(err, GOPRO_E_INVALID, "image tower: weight gradients need a model created as trainable");
+    gp_arena_mark mark = gp_arena_mark_get(p.m->work);
+    gopro_status st = train_bwd(&p, err);
+    gp_arena_pop(p.m->work, mark);
+    return st;
+}
+
 gopro_status gp_vision_train_bwd(gp_model *m, gp_vision_save *save, const gp_real *dfeat, gp_clip_weights *dw, gopro_error *err)
 {
-    if (!m->trainable) return gp_fail(err, GOPRO_E_INVALID, "image tower: weight gradients need a model created as trainable");
-    gp_arena_mark mark = gp_arena_mark_get(m->work);
-    gopro_status st = train_bwd(&(back){.m = m, .v = save, .dw = dw, .dfeat = dfeat}, err);
-    gp_arena_pop(m->work, mark);
-    return st;
+    return backward((back){.m = m, .v = save, .dw = dw, .dfeat = dfeat}, err);
+}
+
+gopro_status gp_vision_train_token_bwd(gp_model *m, gp_vision_save *save, const gp_real *dtoken, gp_clip_weights *dw, gopro_error *err)
+{
+    return backward((back){.m = m, .v = save, .dw = dw, .dtoken = dtoken}, err);
 }

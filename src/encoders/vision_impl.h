@@ -25,20 +25,21 @@ gp_slots gp_vision_slots(const gp_model *m, size_t n, size_t B);
 gopro_status gp_vision_chunks(gp_model *m, const gp_slot_rows *p, gp_real *feat, gp_real *mu, gp_real *sigma, const gp_real *pixels,
                               size_t B, gopro_error *err);
 
-/* METHODS 1.3 step 4: feat [B, embed] from the class rows x [B, width]; mean, rstd [B] may be NULL. */
+/* METHODS 1.3 step 4: feat [B, embed] or token [B, width] (before the projection) from the class rows x [B, width], the other one NULL;
+ * mean, rstd [B] may be NULL. */
 typedef struct gp_vision_head {
     gp_model *m;
-    gp_real *feat, *mean, *rstd;
+    gp_real *feat, *token, *mean, *rstd;
     const gp_real *x;
 } gp_vision_head;
 void gp_vision_head_run(gp_vision_head *v, size_t B);
 
-/* dx [B, width] = gradient of the class rows.  u [B, width] (LN(x)) and sum (partial sums of its gain and bias, [row blocks of B,
- * 2 width]) are what weight gradients need, else NULL. */
+/* dx [B, width] = gradient of the class rows, from dfeat [B, embed] or, where that is NULL, dtoken [B, width].  u [B, width] (LN(x)) and
+ * sum (partial sums of its gain and bias, [row blocks of B, 2 width]) are what weight gradients need, else NULL. */
 typedef struct gp_vision_head_back {
     gp_model *m;
     gp_real *dx;
-    const gp_real *dfeat, *x, *mean, *rstd;
+    const gp_real *dfeat, *dtoken, *x, *mean, *rstd;
     gp_real *u, *sum;
     size_t B;
 } gp_vision_head_back;

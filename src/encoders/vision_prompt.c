@@ -78,7 +78,7 @@ static gopro_status pre_bwd(gp_model *m, const gp_slot_rows *p, gp_real *dprompt
     const gp_clip_weights *w = m->w;
     size_t D = w->arch.v.width;
     bool ok = true;
-    if (w->arch.no_ln_pre) {
+    if (!w->v_ln_pre_g) { /* SLIP's image tower has none */
         m->c->k->add(dprompts, d, p->n * D);
         return GOPRO_OK;
     }

@@ -1,55 +1,196 @@
-/* aggregate.c - averages over seeds and datasets (METHODS 3.10, 5.6).
+/* aggregate.c - averages over seeds and datasets, and the comparison with the best rival.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "eval/protocol.h"
+#include "eval/results.h"
 
-const gp_b2n_cell *gp_b2n_at(const gp_b2n *t, size_t dataset, size_t method)
+static size_t splits(const gp_results *r)
 {
-    return &t->cell[dataset * t->n_methods + method];
+    return r->plan->protocol == GP_B2N ? 2 : 1;
 }
 
-gp_b2n_row gp_b2n_cell_row(const gp_b2n_cell *c)
+size_t gp_results_first(const gp_results *r)
 {
-    gp_b2n_row r = {.base = gp_over_seeds(c->base, c->n), .novel = gp_over_seeds(c->novel, c->n), .any = c->n > 0};
-    r.hm = gp_harmonic_mean(r.base.mean, r.novel.mean);
-    return r;
+    return r->plan->protocol == GP_B2N ? 0 : 1;
 }
 
-/* Every method has every seed of the dataset. */
-static bool complete(const gp_b2n *t, size_t d)
+/* The headline number of a cell. */
+static double headline(const gp_results *r, const double v[2])
 {
-    for (size_t m = 0; m < t->n_methods; m++)
-        if (gp_b2n_at(t, d, m)->n != t->n_seeds) return false;
-    return true;
+    return splits(r) == 2 ? gp_harmonic_mean(v[0], v[1]) : v[0];
 }
 
-size_t gp_b2n_complete(const gp_b2n *t)
+/* Sums over seeds (or datasets) as they come, and what they come to. */
+typedef struct collected {
+    double v[2][GP_MAX_SEEDS], f1[GP_MAX_SEEDS], ece[GP_MAX_SEEDS], nll[GP_MAX_SEEDS], brier[GP_MAX_SEEDS];
+    size_t n;
+} collected;
+
+static void collect(collected *c, size_t at, const gp_results *r, const gp_cell *x, double share)
+{
+    size_t n = splits(r);
+    for (size_t i = 0; i < n; i++) {
+        double part = share / (double)n;
+        c->v[i][at] += share * x->score[i].accuracy;
+        c->f1[at] += part * x->score[i].macro_f1;
+        c->ece[at] += part * x->score[i].ece;
+        c->nll[at] += part * x->score[i].nll;
+        c->brier[at] += part * x->score[i].brier;
+    }
+}
+
+static void add_cost(gp_cost *sum, const gp_cost *c, double share)
+{
+    if (!c->any) return;
+    sum->any = true;
+    sum->train_s += share * c->train_s;
+    sum->test_s += share * c->test_s;
+    sum->peak_mib = gp_max_size(sum->peak_mib, c->peak_mib);
+    sum->parameters = gp_max_size(sum->parameters, c->parameters);
+}
+
+static void finish(gp_row *row, const gp_results *r, const collected *c)
+{
+    for (size_t i = 0; i < splits(r); i++) row->v[i] = gp_over_seeds(c->v[i], c->n);
+    double v[2] = {row->v[0].mean, row->v[1].mean};
+    row->hm = headline(r, v);
+    row->f1 = gp_over_seeds(c->f1, c->n);
+    row->ece = gp_over_seeds(c->ece, c->n);
+    row->nll = gp_over_seeds(c->nll, c->n);
+    row->brier = gp_over_seeds(c->brier, c->n);
+}
+
+gp_row gp_results_row(const gp_results *r, size_t data, size_t entry)
+{
+    collected c = {.n = 0};
+    gp_row row;
+    memset(&row, 0, sizeof row);
+    for (size_t s = 0; s < r->plan->n_seeds; s++) {
+        const gp_cell *x = gp_results_at(r, data, entry, s);
+        row.failed += x->state == GP_CELL_FAILED;
+        if (x->state == GP_CELL_DONE) collect(&c, c.n++, r, x, 1.0);
+    }
+    row.n = c.n;
+    for (size_t s = 0; s < r->plan->n_seeds; s++) {
+        const gp_cell *x = gp_results_at(r, data, entry, s);
+        if (x->state == GP_CELL_DONE) add_cost(&row.cost, &x->cost, 1.0 / (double)c.n);
+    }
+    if (c.n > 0) finish(&row, r, &c);
+    return row;
+}
+
+static size_t finished(const gp_results *r, size_t data, size_t entry)
 {
     size_t n = 0;
-    for (size_t d = 0; d < t->n_data; d++) n += complete(t, d);
+    for (size_t s = 0; s < r->plan->n_seeds; s++) n += gp_results_at(r, data, entry, s)->state == GP_CELL_DONE;
     return n;
 }
 
-gp_b2n_row gp_b2n_average(const gp_b2n *t, size_t method)
+static bool has_any(const gp_results *r, size_t entry)
+{
+    for (size_t d = 0; d < r->plan->n_data; d++)
+        if (finished(r, d, entry) > 0) return true;
+    return false;
+}
+
+/* Every entry that has a result at all has every seed of the dataset. */
+static bool complete(const gp_results *r, size_t data)
+{
+    bool any = false;
+    for (size_t e = 0; e < r->plan->n_entries; e++) {
+        if (!has_any(r, e)) continue;
+        if (finished(r, data, e) != r->plan->n_seeds) return false;
+        any = true;
+    }
+    return any;
+}
+
+size_t gp_results_complete(const gp_results *r)
+{
+    size_t n = 0;
+    for (size_t d = gp_results_first(r); d < r->plan->n_data; d++) n += complete(r, d);
+    return n;
+}
+
+gp_row gp_results_average(const gp_results *r, size_t entry)
 {
     /* per seed the mean over datasets, then over seeds: the same mean, and a deviation that says how the average moves */
-    double base[GP_MAX_SEEDS] = {0}, novel[GP_MAX_SEEDS] = {0};
-    size_t n = gp_b2n_complete(t);
-    gp_b2n_row r;
-    memset(&r, 0, sizeof r);
-    if (n == 0) return r;
-    for (size_t d = 0; d < t->n_data; d++) {
-        if (!complete(t, d)) continue;
-        const gp_b2n_cell *c = gp_b2n_at(t, d, method);
-        for (size_t s = 0; s < t->n_seeds; s++) {
-            base[s] += c->base[s] / (double)n;
-            novel[s] += c->novel[s] / (double)n;
+    collected c = {.n = r->plan->n_seeds};
+    size_t n = gp_results_complete(r);
+    gp_row row;
+    memset(&row, 0, sizeof row);
+    for (size_t d = gp_results_first(r); d < r->plan->n_data; d++)
+        for (size_t s = 0; s < r->plan->n_seeds; s++) row.failed += gp_results_at(r, d, entry, s)->state == GP_CELL_FAILED;
+    if (n == 0 || !has_any(r, entry)) return row;
+    row.n = n;
+    for (size_t d = gp_results_first(r); d < r->plan->n_data; d++) {
+        if (!complete(r, d)) continue;
+        for (size_t s = 0; s < r->plan->n_seeds; s++) {
+            const gp_cell *x = gp_results_at(r, d, entry, s);
+            collect(&c, s, r, x, 1.0 / (double)n);
+            add_cost(&row.cost, &x->cost, 1.0 / (double)(n * r->plan->n_seeds));
         }
     }
-    r.base = gp_over_seeds(base, t->n_seeds);
-    r.novel = gp_over_seeds(novel, t->n_seeds);
-    r.hm = gp_harmonic_mean(r.base.mean, r.novel.mean);
-    r.any = true;
-    return r;
+    finish(&row, r, &c);
+    return row;
+}
+
+static gp_row row_of(const gp_results *r, size_t data, size_t entry)
+{
+    return data == r->plan->n_data ? gp_results_average(r, entry) : gp_results_row(r, data, entry);
+}
+
+/* Pairs of headline numbers over seeds: of one dataset, or of the averages over datasets. */
+static gp_paired over_seeds(const gp_results *r, size_t data, size_t a, size_t b)
+{
+    double va[GP_MAX_SEEDS], vb[GP_MAX_SEEDS];
+    size_t n = 0;
+    for (size_t s = 0; s < r->plan->n_seeds; s++) {
+        const gp_cell *x = gp_results_at(r, data, a, s), *y = gp_results_at(r, data, b, s);
+        if (x->state != GP_CELL_DONE || y->state != GP_CELL_DONE) continue;
+        va[n] = headline(r, (const double[2]){x->score[0].accuracy, x->score[1].accuracy});
+        vb[n++] = headline(r, (const double[2]){y->score[0].accuracy, y->score[1].accuracy});
+    }
+    return gp_paired_test(va, vb, n);
+}
+
+/* The same over datasets; more than fit are left out of the test, never of the averages. */
+static gp_paired over_data(const gp_results *r, size_t a, size_t b, size_t *last)
+{
+    enum { MOST = 256 };
+    double va[MOST], vb[MOST];
+    size_t n = 0;
+    for (size_t d = gp_results_first(r); d < r->plan->n_data && n < MOST; d++) {
+        if (!complete(r, d)) continue;
+        va[n] = gp_results_row(r, d, a).hm;
+        vb[n++] = gp_results_row(r, d, b).hm;
+        *last = d;
+    }
+    return gp_paired_test(va, vb, n);
+}
+
+gp_rival gp_results_rival(const gp_results *r, size_t data, size_t entry)
+{
+    gp_rival x = {.any = false};
+    gp_row mine = row_of(r, data, entry), best = {.n = 0};
+    for (size_t e = 0; e < r->plan->n_entries; e++) {
+        gp_row row = row_of(r, data, e);
+        if (e == entry || row.n == 0 || (x.any && row.hm <= best.hm)) continue;
+        x.any = true;
+        x.entry = e;
+        best = row;
+    }
+    x.any = x.any && mine.n > 0;
+    if (!x.any) return x;
+    for (size_t i = 0; i < 2; i++) x.d[i] = mine.v[i].mean - best.v[i].mean;
+    x.d_hm = mine.hm - best.hm;
+    if (data < r->plan->n_data) {
+        x.test = over_seeds(r, data, entry, x.entry);
+        return x;
+    }
+    size_t last = 0;
+    x.test = over_data(r, entry, x.entry, &last);
+    x.over_data = x.test.n > 1;
+    if (!x.over_data) x.test = over_seeds(r, last, entry, x.entry);
+    return x;
 }

@@ -45,16 +45,17 @@ static gopro_status own_tower(void *user, float *feat, const float *pixels, size
     return gp_learner_encode(user, feat, NULL, NULL, pixels, n, err);
 }
 
-gopro_status gp_testset_open(gp_testset *t, gp_learner *l, const gp_dataset *d, bool skip_bad, const char *cache_dir, const gp_watch *w,
-                             gopro_error *err)
+gopro_status gp_testset_open(gp_testset *t, gp_learner *l, const gp_dataset *d, const gp_options *o, const char *cache_dir,
+                             const gp_watch *w, gopro_error *err)
 {
     const gp_backbone *b = l->bb;
     t->data = d;
     t->features = NULL;
     gp_features_request q = {.model = b->model, .precision = b->precision, .root = d->root, .item = d->test.item, .n = d->test.n};
     q.stats = (l->method->wants & GP_WANT_STATS) != 0;
-    q.skip_bad = skip_bad;
+    q.skip_bad = gp_opt_bool(o, "data.skip_bad");
     q.cache_dir = cache_dir;
+    q.cache_bytes = (size_t)gp_opt_int(o, "test.cache_mib") << 20;
     if (l->method->wants & GP_WANT_PIXELS) q.encode = own_tower;
     q.user = l;
     return gp_features_get(&t->features, &q, w, err);
@@ -117,10 +118,10 @@ static void gather(const buffers *b, const gp_features *f, size_t first, size_t 
     size_t per = f->layers * f->width;
     for (size_t i = 0; i < n; i++) {
         size_t r = b->row[first + i];
-        memcpy(b->feat + i * f->embed, f->feat + r * f->embed, f->embed * sizeof(float));
+        memcpy(b->feat + i * f->embed, f->feat[r], f->embed * sizeof(float));
         if (!b->mu) continue;
-        memcpy(b->mu + i * per, f->mu + r * per, per * sizeof(float));
-        memcpy(b->sigma + i * per, f->sigma + r * per, per * sizeof(float));
+        memcpy(b->mu + i * per, f->mu[r], per * sizeof(float));
+        memcpy(b->sigma + i * per, f->sigma[r], per * sizeof(float));
     }
 }
 

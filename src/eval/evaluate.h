@@ -26,8 +26,9 @@ typedef struct gp_testset {
     const gp_dataset *data;
     gp_features *features; /* of data->test, in order */
 } gp_testset;
-gopro_status gp_testset_open(gp_testset *t, gp_learner *l, const gp_dataset *d, bool skip_bad, const char *cache_dir, const gp_watch *w,
-                             gopro_error *err);
+/* Options data.skip_bad and test.cache_mib; cache_dir may be NULL. */
+gopro_status gp_testset_open(gp_testset *t, gp_learner *l, const gp_dataset *d, const gp_options *o, const char *cache_dir,
+                             const gp_watch *w, gopro_error *err);
 void gp_testset_close(gp_testset *t);
 
 /* Accuracy and the rest of a label set's test images; m: free with gp_metrics_free. */

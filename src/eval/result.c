@@ -11,24 +11,35 @@
 
 #define GP_RESULT_SCHEMA 1
 
-static json_t *scores_json(const gp_scores *s, const gp_metrics *m)
+static json_t *scores_json(const gp_scores *s, const gp_metrics *m, const gp_labelset *labels)
 {
-    json_t *per = json_array();
-    for (size_t k = 0; m && k < m->K; k++) {
+    json_t *per = json_array(), *names = json_array(), *images = json_array();
+    for (size_t k = 0; k < m->K; k++) {
         double a = gp_metrics_class_accuracy(m, k);
         json_array_append_new(per, isnan(a) ? json_null() : json_real(a));
+        json_array_append_new(names, json_string(labels->class_name[k]));
+        json_array_append_new(images, json_integer((json_int_t)m->truth[k]));
     }
-    return json_pack("{s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:o}", "images", (json_int_t)s->n, "classes", (json_int_t)s->K, "correct",
-                     (json_int_t)s->correct, "accuracy", s->accuracy, "macro_f1", s->macro_f1, "class_mean", s->class_mean, "ece", s->ece,
-                     "nll", s->nll, "brier", s->brier, "per_class", per);
+    return json_pack("{s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:o,s:o,s:o}", "images", (json_int_t)s->n, "classes", (json_int_t)s->K,
+                     "correct", (json_int_t)s->correct, "accuracy", s->accuracy, "macro_f1", s->macro_f1, "class_mean", s->class_mean,
+                     "ece", s->ece, "nll", s->nll, "brier", s->brier, "per_class", per, "class_names", names, "class_images", images);
 }
 
-gopro_status gp_result_write(const char *path, const gp_run_result *r, const gp_learner *l, const gp_metrics m[3], const char *draw_hash,
-                             gopro_error *err)
+static gopro_status write_json(const char *path, json_t *j, const char *what, gopro_error *err)
+{
+    char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
+    gopro_status st = text && path ? gp_write_file(path, text, strlen(text), err) : gp_fail_nomem(err, 0, what);
+    free(text);
+    json_decref(j);
+    return st;
+}
+
+gopro_status gp_result_write(const char *path, const gp_run_result *r, const gp_learner *l, const gp_metrics m[3],
+                             const gp_labelset *const labels[3], const char *draw_hash, gopro_error *err)
 {
     json_t *test = json_object();
     for (int s = GP_ALL; s <= GP_NEW; s++)
-        if (r->tested[s]) json_object_set_new(test, gp_subset_name((gp_subset)s), scores_json(&r->test[s], &m[s]));
+        if (r->tested[s]) json_object_set_new(test, gp_subset_name((gp_subset)s), scores_json(&r->test[s], &m[s], labels[s]));
     if (r->tested[GP_BASE] && r->tested[GP_NEW]) json_object_set_new(test, "hm", json_real(r->hm));
     json_t *train = json_pack("{s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "images", (json_int_t)r->train_images, "parameters",
                               (json_int_t)r->parameters, "loss", r->final_loss, "accuracy", r->final_accuracy, "logit_scale",
@@ -38,11 +49,7 @@ gopro_status gp_result_write(const char *path, const gp_run_result *r, const gp_
                           "method", r->method, "dataset", r->dataset, "subset", r->subset, "seed", (json_int_t)r->seed, "backbone",
                           r->backbone, "draw", draw_hash, "precision", gp_opt_string(l->opt, "precision"), "model_selection", "last epoch",
                           "train", train, "test", test);
-    char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
-    gopro_status st = text ? gp_write_file(path, text, strlen(text), err) : gp_fail_nomem(err, 0, "result.json");
-    free(text);
-    json_decref(j);
-    return st;
+    return write_json(path, j, "result.json", err);
 }
 
 static double number(const json_t *o, const char *key)
@@ -75,16 +82,23 @@ static void scores_read(gp_scores *s, const json_t *o)
     s->brier = number(o, "brier");
 }
 
-gopro_status gp_result_read(gp_run_result *r, const char *path, gopro_error *err)
+/* A JSON file of our schema. */
+static gopro_status load(json_t **j, const char *path, gopro_error *err)
 {
     json_error_t je;
+    *j = json_load_file(path, 0, &je);
+    if (!*j) return gp_fail(err, GOPRO_E_FORMAT, "%s:%d: %s", path, je.line, je.text);
+    if (json_integer_value(json_object_get(*j, "schema")) == GP_RESULT_SCHEMA) return GOPRO_OK;
+    json_decref(*j);
+    *j = NULL;
+    return gp_fail(err, GOPRO_E_FORMAT, "%s: schema is not %d; it was written by another version", path, GP_RESULT_SCHEMA);
+}
+
+gopro_status gp_result_read(gp_run_result *r, const char *path, gopro_error *err)
+{
+    json_t *j = NULL;
     memset(r, 0, sizeof *r);
-    json_t *j = json_load_file(path, 0, &je);
-    if (!j) return gp_fail(err, GOPRO_E_FORMAT, "%s:%d: %s", path, je.line, je.text);
-    if (json_integer_value(json_object_get(j, "schema")) != GP_RESULT_SCHEMA) {
-        json_decref(j);
-        return gp_fail(err, GOPRO_E_FORMAT, "%s: schema is not %d; it was written by another version", path, GP_RESULT_SCHEMA);
-    }
+    GP_TRY(load(&j, path, err));
     const json_t *test = json_object_get(j, "test"), *train = json_object_get(j, "train");
     text_of(r->method, sizeof r->method, j, "method");
     text_of(r->dataset, sizeof r->dataset, j, "dataset");
@@ -109,4 +123,68 @@ gopro_status gp_result_read(gp_run_result *r, const char *path, gopro_error *err
     r->drift = number(train, "context_drift");
     json_decref(j);
     return GOPRO_OK;
+}
+
+gopro_status gp_test_write(const char *path, const gp_run_result *r, const gp_metrics *m, const gp_labelset *labels, const char *test_hash,
+                           gopro_error *err)
+{
+    json_t *test = json_object();
+    for (int s = GP_ALL; s <= GP_NEW; s++)
+        if (r->tested[s]) json_object_set_new(test, gp_subset_name((gp_subset)s), scores_json(&r->test[s], m, labels));
+    json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:o}", "schema", GP_RESULT_SCHEMA, "version", GOPRO_VERSION, "method", r->method,
+                          "dataset", r->dataset, "subset", r->subset, "test_set", test_hash, "test", test);
+    return write_json(path, j, "test results", err);
+}
+
+gopro_status gp_test_read(gp_run_result *r, char test_hash[65], const char *path, gopro_error *err)
+{
+    GP_TRY(gp_result_read(r, path, err));
+    json_t *j = NULL;
+    GP_TRY(load(&j, path, err));
+    text_of(test_hash, 65, j, "test_set");
+    json_decref(j);
+    return GOPRO_OK;
+}
+
+gopro_status gp_cost_write(const char *folder, const gp_cost *c, gopro_error *err)
+{
+    char *path = gp_path_join(folder, "cost.json");
+    json_t *j = json_pack("{s:i,s:f,s:f,s:I,s:I}", "schema", GP_RESULT_SCHEMA, "train_seconds", c->train_s, "test_seconds", c->test_s,
+                          "peak_rss_mib", (json_int_t)c->peak_mib, "parameters", (json_int_t)c->parameters);
+    gopro_status st = write_json(path, j, "cost.json", err);
+    free(path);
+    return st;
+}
+
+void gp_cost_read(gp_cost *c, const char *folder)
+{
+    char *path = gp_path_join(folder, "cost.json");
+    json_t *j = NULL;
+    *c = (gp_cost){.any = false};
+    if (path && gp_path_exists(path) && load(&j, path, NULL) == GOPRO_OK) {
+        *c = (gp_cost){true, number(j, "train_seconds"), number(j, "test_seconds"), count(j, "peak_rss_mib"), count(j, "parameters")};
+        json_decref(j);
+    }
+    free(path);
+}
+
+gopro_status gp_result_check_classes(const char *run, const gp_labelset *labels, const char *data, gopro_error *err)
+{
+    json_t *j = NULL, *known = json_object();
+    char *path = gp_path_join(run, "result.json");
+    gopro_status st = path && known ? load(&j, path, err) : gp_fail_nomem(err, 0, "a path");
+    const json_t *names = st == GOPRO_OK ? json_object_get(json_object_get(json_object_get(j, "test"), "all"), "class_names") : NULL;
+    for (size_t k = 0; k < json_array_size(names); k++)
+        json_object_set_new(known, json_string_value(json_array_get(names, k)), json_true());
+    for (size_t k = 0; st == GOPRO_OK && k < labels->K; k++)
+        if (!json_object_get(known, labels->class_name[k]))
+            st =
+                gp_fail(err, GOPRO_E_DATA,
+                        "class '%s' of '%s' is none of the source's; domain generalisation takes targets with the source's classes or some "
+                        "of them, `xd` takes any",
+                        labels->class_name[k], data);
+    json_decref(j);
+    json_decref(known);
+    free(path);
+    return st;
 }

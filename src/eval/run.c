@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/sha256.h"
 #include "base/str.h"
 #include "train/prompt_file.h"
 
@@ -22,6 +23,7 @@ typedef struct run {
     gp_train_state state;
     gp_testset test;
     gp_metrics m[3];
+    gp_cost cost; /* of earlier attempts and this one */
 } run;
 
 static void run_close(run *x)
@@ -128,13 +130,13 @@ static gopro_status test_one(run *x, gp_run_result *r, gp_subset s, const gp_lab
 
 static gopro_status test_all(run *x, gp_run_result *r, gopro_error *err)
 {
-    GP_TRY(gp_testset_open(&x->test, x->l, x->data, gp_opt_bool(x->opt, "data.skip_bad"), x->q->cache, x->w, err));
+    GP_TRY(gp_testset_open(&x->test, x->l, x->data, x->opt, x->q->cache, x->w, err));
     GP_TRY(test_one(x, r, x->q->subset, &x->labels, err));
     if (x->q->subset != GP_BASE) return GOPRO_OK;
-    if (x->l->setup.csc) {
+    if (x->l->setup.csc && !x->l->setup.open_set) {
         if (x->w)
             gp_logf(&x->w->log, GP_LOG_WARN,
-                    "class-specific contexts say nothing about new classes: there is no accuracy on them and no harmonic mean");
+                    "what is learnt class by class says nothing about new classes: there is no accuracy on them and no harmonic mean");
         return GOPRO_OK;
     }
     GP_TRY(test_one(x, r, GP_NEW, &x->novel, err));
@@ -172,13 +174,41 @@ static gopro_status read_done(const run *x, gp_run_result *r, gopro_error *err)
     return st;
 }
 
+static gopro_status keep_cost(run *x, gopro_error *err)
+{
+    x->cost.peak_mib = gp_max_size(x->cost.peak_mib, gp_peak_rss_mib());
+    x->cost.parameters = x->l->p ? gp_params_total(x->l->p) : 0;
+    return gp_cost_write(x->dir.path, &x->cost, err);
+}
+
 static gopro_status finish(run *x, const gp_run_result *r, gopro_error *err)
 {
     char *path = gp_rundir_file(&x->dir, "result.json");
     if (!path) return gp_fail_nomem(err, 0, "a path");
-    gopro_status st = gp_result_write(path, r, x->l, x->m, x->draw.hash, err);
+    const gp_labelset *labels[3] = {&x->labels, &x->labels, &x->novel};
+    gopro_status st = gp_result_write(path, r, x->l, x->m, labels, x->draw.hash, err);
     free(path);
+    if (st == GOPRO_OK) st = keep_cost(x, err);
     return st == GOPRO_OK ? gp_rundir_finish(&x->dir, err) : st;
+}
+
+static gopro_status train(run *x, gopro_error *err)
+{
+    if (!gp_learner_trains(x->l)) return GOPRO_OK;
+    gp_train_job job = {.learner = x->l, .data = x->data, .labels = &x->labels, .dir = x->q->out ? &x->dir : NULL, .watch = x->w};
+    double t0 = gp_seconds();
+    gopro_status st = gp_train(&job, &x->state, err);
+    x->cost.train_s += gp_seconds() - t0;
+    if (st == GOPRO_E_CANCELLED && x->q->out) keep_cost(x, NULL); /* what this attempt took counts when the run goes on */
+    return st;
+}
+
+static gopro_status test(run *x, gp_run_result *r, gopro_error *err)
+{
+    double t0 = gp_seconds();
+    gopro_status st = test_all(x, r, err);
+    x->cost.test_s = gp_seconds() - t0;
+    return st;
 }
 
 gopro_status gp_run(gp_run_result *r, const gp_run_request *q, const gp_watch *w, gopro_error *err)
@@ -186,6 +216,7 @@ gopro_status gp_run(gp_run_result *r, const gp_run_request *q, const gp_watch *w
     run x = {.q = q, .w = w};
     memset(r, 0, sizeof *r);
     gopro_status st;
+    gp_peak_rss_reset();
     GP_CHECK(run_open(&x, err));
     gp_run_identity id = {.bb = q->bb, .opt = x.l->opt, .data = x.data, .labels = &x.labels, .draw = &x.draw, .subset = q->subset};
     id.data_path = q->data;
@@ -195,15 +226,13 @@ gopro_status gp_run(gp_run_result *r, const gp_run_request *q, const gp_watch *w
             st = read_done(&x, r, err);
             goto out;
         }
+        gp_cost_read(&x.cost, q->out);
         GP_CHECK(write_config(&x, err));
         GP_CHECK(write_draw(&x, err));
     }
-    if (gp_learner_trains(x.l)) {
-        gp_train_job job = {.learner = x.l, .data = x.data, .labels = &x.labels, .dir = q->out ? &x.dir : NULL, .watch = w};
-        GP_CHECK(gp_train(&job, &x.state, err));
-    }
+    GP_CHECK(train(&x, err));
     if (q->out) GP_CHECK(write_prompt(&x, err));
-    GP_CHECK(test_all(&x, r, err));
+    GP_CHECK(test(&x, r, err));
     fill_result(&x, r);
     if (q->out) GP_CHECK(finish(&x, r, err));
 out:
@@ -211,11 +240,50 @@ out:
     return st;
 }
 
+/* What a test is of: the classes and the test images with their labels. */
+static void test_hash(char hex[65], const gp_labelset *ls)
+{
+    gp_sha256 c;
+    gp_sha256_init(&c);
+    for (size_t k = 0; k < ls->K; k++) gp_sha256_add(&c, ls->class_name[k], strlen(ls->class_name[k]) + 1);
+    for (size_t i = 0; i < ls->n_test; i++) {
+        uint8_t label[4] = {(uint8_t)ls->test[i].label, (uint8_t)(ls->test[i].label >> 8), (uint8_t)(ls->test[i].label >> 16),
+                            (uint8_t)(ls->test[i].label >> 24)};
+        gp_sha256_add(&c, ls->test[i].path, strlen(ls->test[i].path) + 1);
+        gp_sha256_add(&c, label, sizeof label);
+    }
+    gp_sha256_hex(&c, hex);
+}
+
+/* Results kept from an earlier call, if they are of these test images. */
+static bool kept(gp_run_result *r, const gp_test_request *q, const char *hash, const gp_watch *w)
+{
+    char old[65];
+    if (!q->result || !gp_path_exists(q->result)) return false;
+    if (gp_test_read(r, old, q->result, NULL) == GOPRO_OK && strcmp(old, hash) == 0 && r->tested[q->subset]) {
+        r->was_done = true;
+        return true;
+    }
+    if (w) gp_logf(&w->log, GP_LOG_WARN, "'%s' is of other test images than '%s' has now; tested again", q->result, q->data);
+    memset(r, 0, sizeof *r);
+    return false;
+}
+
+static gopro_status open_learner(run *x, const gp_test_request *q, gopro_error *err)
+{
+    gp_prompt_info info = {0};
+    if (!q->run) return gp_learner_create(&x->l, q->bb, q->opt, NULL, 0, err);
+    char *path = gp_path_join(q->run, "prompt.safetensors");
+    gopro_status st = path ? gp_prompt_read(&x->l, &info, q->bb, path, err) : gp_fail_nomem(err, 0, "a path");
+    gp_prompt_info_free(&info);
+    free(path);
+    return st;
+}
+
 gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_test_request *q, const gp_watch *w, gopro_error *err)
 {
     run x = {.w = w};
-    gp_prompt_info info = {0};
-    char *path = NULL;
+    char hash[65];
     gopro_status st;
     memset(r, 0, sizeof *r);
     memset(m, 0, sizeof *m);
@@ -223,19 +291,13 @@ gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_t
     x.dir.lock = -1;
     gp_data_rules rules = {.skip_bad_images = gp_opt_bool(q->opt, "data.skip_bad"),
                            .split_seed = (uint64_t)gp_opt_int(q->opt, "data.split_seed")};
-    if (q->run) {
-        path = gp_path_join(q->run, "prompt.safetensors");
-        if (!path) {
-            st = gp_fail_nomem(err, 0, "a path");
-            goto out;
-        }
-        GP_CHECK(gp_prompt_read(&x.l, &info, q->bb, path, err));
-    } else {
-        GP_CHECK(gp_learner_create(&x.l, q->bb, q->opt, NULL, 0, err));
-    }
     GP_CHECK(gp_dataset_open(d, q->data, &rules, w ? &w->log : NULL, err));
     GP_CHECK(gp_labelset_make(&x.labels, *d, NULL, q->subset, err));
-    GP_CHECK(gp_testset_open(&x.test, x.l, *d, rules.skip_bad_images, q->cache, w, err));
+    if (q->same_classes) GP_CHECK(gp_result_check_classes(q->run, &x.labels, q->data, err));
+    test_hash(hash, &x.labels);
+    if (kept(r, q, hash, w)) goto out;
+    GP_CHECK(open_learner(&x, q, err));
+    GP_CHECK(gp_testset_open(&x.test, x.l, *d, q->opt, q->cache, w, err));
     GP_CHECK(gp_evaluate(m, x.l, &x.test, &x.labels, w, err));
     gp_metrics_scores(&r->test[q->subset], m);
     r->tested[q->subset] = true;
@@ -246,10 +308,9 @@ gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_t
     r->seed = (uint64_t)gp_opt_int(x.l->opt, "seed");
     r->logit_scale = x.l->logit_scale;
     r->parameters = x.l->p ? gp_params_total(x.l->p) : 0;
+    if (q->result) GP_CHECK(gp_test_write(q->result, r, m, &x.labels, hash, err));
 out:
     run_close(&x);
-    gp_prompt_info_free(&info);
-    free(path);
     if (st != GOPRO_OK) gp_dataset_free(d);
     return st;
 }

@@ -1,39 +1,70 @@
-/* cache.c - see cache.h: the key of a list of images, reading a cache file, filling and writing one.
+/* cache.c - see cache.h: which images are on disk, computing the others block by block, and putting them there.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "features/cache.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/file.h"
 #include "base/sha256.h"
 #include "base/str.h"
-#include "data/loader.h"
-#include "weights/safetensors.h"
+#include "features/pack.h"
 
-/* Images the tower sees at once; a constant, so that cached numbers do not depend on who computed them. */
-#define GP_FEATURE_BATCH 64
+#define BATCH      64   /* images the tower sees at once */
+#define PACK_ROWS  1024 /* images of a pack: what an interruption may lose, and what leaves a full folder at once */
+#define PACK_SHARE 8    /* a pack takes at most this part of the folder's limit, so that the oldest goes bit by bit */
+
+/* Rows computed and not on disk. */
+typedef struct block {
+    struct block *next;
+    float *feat, *mu, *sigma;
+} block;
 
 typedef struct store {
-    gp_safetensors *file;     /* arrays in the mapping, or NULL: */
-    float *feat, *mu, *sigma; /* malloc'ed */
+    gp_packs *packs;
+    block *blocks;
     uint8_t *bad;
 } store;
+
+/* One call's work. */
+typedef struct job {
+    const gp_features_request *q;
+    const gp_watch *w;
+    gp_features *x;
+    gp_view_config view;
+    gp_pack_space space;
+    gp_image_id *id; /* [n]; NULL: nothing on disk */
+    uint32_t *first; /* [n] the first image with the same bytes */
+    uint32_t *miss;  /* [n_miss] images to compute */
+    size_t n_miss, n_done;
+    bool kept; /* still writing to disk */
+    double t0;
+} job;
+
+static void block_free(block *b)
+{
+    if (!b) return;
+    free(b->feat);
+    free(b->mu);
+    free(b->sigma);
+    free(b);
+}
 
 void gp_features_free(gp_features **f)
 {
     if (!f || !*f) return;
     store *s = (*f)->own;
+    for (block *b = s ? s->blocks : NULL, *next; b; b = next) {
+        next = b->next;
+        block_free(b);
+    }
     if (s) {
-        gp_safetensors_close(&s->file);
-        free(s->feat);
-        free(s->mu);
-        free(s->sigma);
+        gp_packs_free(&s->packs);
         free(s->bad);
         free(s);
     }
+    free((*f)->feat);
+    free((*f)->mu);
+    free((*f)->sigma);
     free(*f);
     *f = NULL;
 }
@@ -43,193 +74,289 @@ static gopro_status features_new(gp_features **f, const gp_features_request *q, 
     const gp_clip_arch *a = gp_model_arch(q->model);
     gp_features *x = calloc(1, sizeof *x);
     store *s = calloc(1, sizeof *s);
-    uint8_t *bad = calloc(q->n ? q->n : 1, 1);
-    if (!x || !s || !bad) {
-        free(x);
+    *f = x;
+    if (!x || !s) {
         free(s);
-        free(bad);
-        return gp_fail_nomem(err, sizeof *x + q->n, "image features");
+        return gp_fail_nomem(err, sizeof *x, "image features");
     }
+    x->own = s;
     x->n = q->n;
     x->embed = a->embed;
     x->layers = a->v.layers;
     x->width = a->v.width;
-    x->own = s;
-    x->bad = s->bad = bad;
-    *f = x;
-    return GOPRO_OK;
+    x->bad = s->bad = calloc(q->n + 1, 1);
+    x->feat = calloc(q->n + 1, sizeof *x->feat);
+    x->mu = q->stats ? calloc(q->n + 1, sizeof *x->mu) : NULL;
+    x->sigma = q->stats ? calloc(q->n + 1, sizeof *x->sigma) : NULL;
+    bool ok = s->bad && x->feat && (!q->stats || (x->mu && x->sigma));
+    return ok ? GOPRO_OK : gp_fail_nomem(err, q->n * sizeof *x->feat, "image features");
 }
 
-/* The key of everything the numbers depend on; the file contents stand for themselves by size and time of change. */
-static gopro_status list_key(char hex[65], const gp_features_request *q, gopro_error *err)
+static void set_row(gp_features *x, size_t i, const gp_pack_row *r)
+{
+    x->feat[i] = r->feat;
+    if (!x->mu) return;
+    x->mu[i] = r->mu;
+    x->sigma[i] = r->sigma;
+}
+
+/* The hash of everything the numbers depend on but the image. */
+static gopro_status space_key(gp_pack_space *space, const gp_features_request *q, gopro_error *err)
 {
     const gp_clip_arch *a = gp_model_arch(q->model);
     gp_sha256 c;
-    gp_sha256_init(&c);
     gp_str line = {0};
-    gp_str_addf(&line, "gopro features 1\n%s %d %s\n", gp_model_weights(q->model)->hash, (int)q->precision,
+    gp_str_addf(&line, "gopro features 2\n%s %d %s\n", gp_model_weights(q->model)->hash, (int)q->precision,
                 gp_model_compute(q->model)->k->name);
-    gp_str_addf(&line, "tower %zu %d %.9g\n", a->v.heads, (int)a->v.act, a->v.eps); /* may be chosen, with the same weights */
+    gp_str_addf(&line, "tower %zu %d %.9g\n", a->v.heads, (int)a->v.act, a->v.eps); /* may be read in several ways, with the same weights */
     gp_str_addf(&line, "center %s %zu %zu %.9g %.9g %.9g %.9g %.9g %.9g\n", a->bilinear ? "bilinear" : "bicubic",
                 a->resize ? a->resize : a->image, a->image, (double)a->mean[0], (double)a->mean[1], (double)a->mean[2], (double)a->std[0],
                 (double)a->std[1], (double)a->std[2]);
-    for (size_t i = 0; i < q->n && !line.failed; i++) {
-        struct stat sb = {0};
-        char *path = gp_path_join(q->root, q->item[i].path);
-        if (path && stat(path, &sb) != 0) sb.st_size = -1; /* reading it will say why */
-        if (!path) line.failed = true;
-        free(path);
-        gp_str_addf(&line, "%s %jd %jd.%09ld\n", q->item[i].path, (intmax_t)sb.st_size, (intmax_t)sb.st_mtim.tv_sec, sb.st_mtim.tv_nsec);
-        if (line.len > 60000 && !line.failed) {
-            gp_sha256_add(&c, line.s, line.len);
-            line.len = 0;
-        }
+    if (line.failed) {
+        gp_str_free(&line);
+        return gp_fail_nomem(err, 0, "the key of the feature cache");
     }
-    bool failed = line.failed;
-    if (!failed) gp_sha256_add(&c, line.s, line.len);
+    gp_sha256_init(&c);
+    gp_sha256_add(&c, line.s, line.len);
+    gp_sha256_hex(&c, space->key);
     gp_str_free(&line);
-    gp_sha256_hex(&c, hex);
-    return failed ? gp_fail_nomem(err, 0, "the key of the feature cache") : GOPRO_OK;
+    space->embed = a->embed;
+    space->layers = a->v.layers;
+    space->width = a->v.width;
+    return GOPRO_OK;
 }
 
-static const float *mapped(const gp_safetensors *f, const char *name, size_t n, size_t a, size_t b)
+typedef struct named {
+    const gp_image_id *id;
+    uint32_t i;
+} named;
+
+static int compare_named(const void *a, const void *b)
 {
-    const gp_tensor *t = gp_safetensors_find(f, name);
-    if (!t || t->dtype != GP_DT_F32 || t->rank != (b ? 3U : 2U) || t->shape[0] != n || t->shape[1] != a) return NULL;
-    if (b && t->shape[2] != b) return NULL;
-    if ((uintptr_t)t->data % sizeof(float) != 0) return NULL;
-    return (const float *)(const void *)t->data;
+    const named *x = a, *y = b;
+    int d = memcmp(x->id, y->id, sizeof *x->id);
+    return d != 0 ? d : x->i < y->i ? -1 : x->i > y->i;
 }
 
-/* true: *x now stands on the file's mapping */
-static bool cache_read(gp_features *x, const gp_features_request *q, const char *path, const char *key)
+/* Images with the same bytes are computed once. An unreadable file has no hash and stands alone: its error names it. */
+static gopro_status find_twins(job *j, gopro_error *err)
 {
-    gp_safetensors *f = NULL;
-    if (!gp_path_exists(path) || gp_safetensors_open(&f, path, NULL) != GOPRO_OK) return false;
-    const char *have = gp_safetensors_meta(f, "key");
-    const float *feat = mapped(f, "feat", q->n, x->embed, 0);
-    const float *mu = q->stats ? mapped(f, "mu", q->n, x->layers, x->width) : NULL;
-    const float *sigma = q->stats ? mapped(f, "sigma", q->n, x->layers, x->width) : NULL;
-    if (!have || strcmp(have, key) != 0 || !feat || (q->stats && (!mu || !sigma))) {
-        gp_safetensors_close(&f);
-        return false;
+    static const gp_image_id unread;
+    size_t n = j->q->n;
+    named *v = malloc((n + 1) * sizeof *v);
+    if (!v) return gp_fail_nomem(err, n * sizeof *v, "image features");
+    for (size_t i = 0; i < n; i++) v[i] = (named){&j->id[i], (uint32_t)i};
+    if (n) qsort(v, n, sizeof *v, compare_named);
+    for (size_t k = 1; k < n; k++) {
+        bool same = memcmp(v[k].id, v[k - 1].id, sizeof *v[k].id) == 0 && memcmp(v[k].id, &unread, sizeof unread) != 0;
+        if (same) j->first[v[k].i] = j->first[v[k - 1].i];
     }
-    ((store *)x->own)->file = f;
-    x->feat = feat;
-    x->mu = mu;
-    x->sigma = sigma;
-    return true;
+    free(v);
+    return GOPRO_OK;
 }
 
-static void cache_write(const gp_features *x, const gp_features_request *q, const char *path, const char *key, const gp_watch *w)
+static gopro_status look_up(job *j, gopro_error *err)
 {
-    gp_st_writer *o = gp_st_writer_create();
-    if (!o) return;
-    gopro_error e = {0};
-    size_t s2[2] = {x->n, x->embed}, s3[3] = {x->n, x->layers, x->width};
-    gp_st_writer_meta(o, "format", "gopro features 1");
-    gp_st_writer_meta(o, "key", key);
-    gp_st_writer_add(o, "feat", GP_DT_F32, s2, 2, x->feat, false);
-    if (q->stats) {
-        gp_st_writer_add(o, "mu", GP_DT_F32, s3, 3, x->mu, false);
-        gp_st_writer_add(o, "sigma", GP_DT_F32, s3, 3, x->sigma, false);
+    const gp_features_request *q = j->q;
+    store *s = j->x->own;
+    j->first = malloc((q->n + 1) * sizeof *j->first);
+    j->miss = malloc((q->n + 1) * sizeof *j->miss);
+    if (!j->first || !j->miss) return gp_fail_nomem(err, q->n * sizeof *j->miss, "image features");
+    for (size_t i = 0; i < q->n; i++) j->first[i] = (uint32_t)i;
+    if (q->cache_dir && !q->encode) {
+        j->id = malloc((q->n + 1) * sizeof *j->id);
+        if (!j->id) return gp_fail_nomem(err, q->n * sizeof *j->id, "image features");
+        GP_TRY(space_key(&j->space, q, err));
+        GP_TRY(gp_image_ids(j->id, q->root, q->item, q->n, gp_model_compute(q->model)->pool, err));
+        GP_TRY(gp_packs_open(&s->packs, q->cache_dir, &j->space, err));
+        GP_TRY(find_twins(j, err));
     }
-    gopro_status st = gp_mkdirs(q->cache_dir, &e);
-    if (st == GOPRO_OK) st = gp_st_writer_commit(o, path, &e);
-    if (st != GOPRO_OK && w) gp_logf(&w->log, GP_LOG_WARN, "image features are not kept on disk: %s", e.msg);
-    gp_st_writer_free(&o);
-}
-
-static gopro_status read_pixels(float *px, gp_features *x, const gp_features_request *q, size_t first, size_t n, const gp_view_config *vc,
-                                const gp_watch *w, gopro_error *err)
-{
-    gp_compute *c = gp_model_compute(q->model);
-    gopro_status st = gp_test_pixels(px, q->root, q->item + first, n, vc, c->pool, err);
-    if (st == GOPRO_OK || !q->skip_bad || (st != GOPRO_E_DATA && st != GOPRO_E_FORMAT && st != GOPRO_E_IO)) return st;
-    size_t len = 3 * (size_t)vc->size * vc->size;
-    for (size_t i = 0; i < n; i++) { /* one by one, to see which */
-        gopro_error e = {0};
-        st = gp_test_pixels(px + i * len, q->root, q->item + first + i, 1, vc, c->pool, &e);
-        if (st == GOPRO_OK) continue;
-        if (st == GOPRO_E_NOMEM) return gp_fail(err, st, "%s", e.msg);
-        memset(px + i * len, 0, len * sizeof *px);
-        ((store *)x->own)->bad[first + i] = 1;
-        x->n_bad++;
-        if (w) gp_logf(&w->log, GP_LOG_WARN, "skipped: %s", e.msg);
+    for (size_t i = 0; i < q->n; i++) {
+        gp_pack_row r;
+        if (j->first[i] != i) continue;
+        if (j->id && gp_packs_find(s->packs, &r, &j->id[i], q->stats))
+            set_row(j->x, i, &r);
+        else
+            j->miss[j->n_miss++] = (uint32_t)i;
     }
     return GOPRO_OK;
 }
 
-static gopro_status run_tower(const gp_features_request *q, float *feat, float *mu, float *sigma, const float *px, size_t n,
-                              gopro_error *err)
+/* Pixels of n missing images; with skip_bad, one that does not decode is noted and stays blank. */
+static gopro_status read_pixels(float *px, job *j, const uint32_t *at, size_t n, gopro_error *err)
 {
-    return q->encode ? q->encode(q->user, feat, px, n, err) : gp_vision_fwd(q->model, feat, mu, sigma, px, n, err);
+    const gp_features_request *q = j->q;
+    gp_compute *c = gp_model_compute(q->model);
+    gp_item item[BATCH];
+    for (size_t i = 0; i < n; i++) item[i] = q->item[at[i]];
+    gopro_status st = gp_test_pixels(px, q->root, item, n, &j->view, c->pool, err);
+    if (st == GOPRO_OK || !q->skip_bad || (st != GOPRO_E_DATA && st != GOPRO_E_FORMAT && st != GOPRO_E_IO)) return st;
+    size_t len = 3 * (size_t)j->view.size * j->view.size;
+    for (size_t i = 0; i < n; i++) { /* one by one, to see which */
+        gopro_error e = {0};
+        st = gp_test_pixels(px + i * len, q->root, item + i, 1, &j->view, c->pool, &e);
+        if (st == GOPRO_OK) continue;
+        if (st == GOPRO_E_NOMEM) return gp_fail(err, st, "%s", e.msg);
+        memset(px + i * len, 0, len * sizeof *px);
+        ((store *)j->x->own)->bad[at[i]] = 1;
+        if (j->w) gp_logf(&j->w->log, GP_LOG_WARN, "skipped: %s", e.msg);
+    }
+    return GOPRO_OK;
 }
 
-static gopro_status compute_all(gp_features *x, const gp_features_request *q, const gp_watch *w, gopro_error *err)
+/* Rows first .. first+n-1 of the block. */
+static gopro_status encode(block *b, const job *j, size_t first, const float *px, size_t n, gopro_error *err)
 {
-    const gp_clip_arch *a = gp_model_arch(q->model);
-    store *s = x->own;
-    gp_view_config vc = {
-        .size = (uint32_t)a->image, .resize = (uint32_t)a->resize, .bilinear = a->bilinear, .scale_min = 1.0, .scale_max = 1.0};
-    memcpy(vc.mean, a->mean, sizeof vc.mean);
-    memcpy(vc.std, a->std, sizeof vc.std);
-    size_t nf, ns, np, per = x->layers * x->width;
-    if (!gp_mul_size(&nf, x->n, x->embed) || !gp_mul_size(&ns, x->n, per) || !gp_mul_size(&np, 3 * a->image, a->image) ||
-        ns > SIZE_MAX / 8 || nf > SIZE_MAX / 8)
-        return gp_fail_nomem(err, SIZE_MAX, "image features");
-    float *px = malloc(np * GP_FEATURE_BATCH * sizeof *px);
-    s->feat = malloc((nf ? nf : 1) * sizeof *s->feat);
-    if (q->stats) {
-        s->mu = malloc((ns ? ns : 1) * sizeof *s->mu);
-        s->sigma = malloc((ns ? ns : 1) * sizeof *s->sigma);
-    }
-    gopro_status st = GOPRO_OK;
-    if (!px || !s->feat || (q->stats && (!s->mu || !s->sigma))) st = gp_fail_nomem(err, nf * sizeof(float), "image features");
-    double t0 = gp_seconds();
-    for (size_t i = 0; st == GOPRO_OK && i < x->n; i += GP_FEATURE_BATCH) {
-        size_t n = gp_min_size(GP_FEATURE_BATCH, x->n - i);
-        if (w && gp_cancelled(&w->log)) {
+    size_t per = j->x->layers * j->x->width;
+    float *feat = b->feat + first * j->x->embed;
+    if (j->q->encode) return j->q->encode(j->q->user, feat, px, n, err);
+    return gp_vision_fwd(j->q->model, feat, b->mu ? b->mu + first * per : NULL, b->sigma ? b->sigma + first * per : NULL, px, n, err);
+}
+
+static gopro_status run_tower(block *b, job *j, const uint32_t *at, size_t n, gopro_error *err)
+{
+    size_t image = 3 * (size_t)j->view.size * j->view.size;
+    float *px = malloc(image * BATCH * sizeof *px);
+    gopro_status st = px ? GOPRO_OK : gp_fail_nomem(err, image * BATCH * sizeof *px, "image features");
+    for (size_t i = 0; st == GOPRO_OK && i < n; i += BATCH) {
+        size_t k = gp_min_size(BATCH, n - i);
+        if (j->w && gp_cancelled(&j->w->log)) {
             st = gp_fail(err, GOPRO_E_CANCELLED, "interrupted while computing image features");
             break;
         }
-        st = read_pixels(px, x, q, i, n, &vc, w, err);
+        st = read_pixels(px, j, at + i, k, err);
+        if (st == GOPRO_OK) st = encode(b, j, i, px, k, err);
         if (st != GOPRO_OK) break;
-        st = run_tower(q, s->feat + i * x->embed, q->stats ? s->mu + i * per : NULL, q->stats ? s->sigma + i * per : NULL, px, n, err);
-        gp_progress p = {.what = "features", .done = i + n, .total = x->n};
-        gp_watch_tell(w, &p, t0, i + n, i + n);
+        j->n_done += k;
+        gp_progress p = {.what = "features", .done = j->n_done, .total = j->n_miss};
+        gp_watch_tell(j->w, &p, j->t0, j->n_done, j->n_done);
     }
     free(px);
-    x->feat = s->feat;
-    x->mu = s->mu;
-    x->sigma = s->sigma;
     return st;
+}
+
+static block *block_new(const gp_features *x, size_t n)
+{
+    size_t feat, stat;
+    block *b = calloc(1, sizeof *b);
+    bool ok = b && gp_mul_size(&feat, n * sizeof(float), x->embed) && gp_mul_size(&stat, n * sizeof(float), x->layers * x->width);
+    if (ok) ok = (b->feat = malloc(feat)) != NULL;
+    if (ok && x->mu) ok = (b->mu = malloc(stat)) != NULL && (b->sigma = malloc(stat)) != NULL;
+    if (ok) return b;
+    block_free(b);
+    return NULL;
+}
+
+/* Moves the rows of the images that could be read to the front; returns their number. */
+static size_t squeeze(block *b, uint32_t *at, const gp_features *x, size_t n)
+{
+    size_t k = 0, per = x->layers * x->width;
+    for (size_t i = 0; i < n; i++) {
+        if (x->bad[at[i]]) continue;
+        if (k < i) {
+            memcpy(b->feat + k * x->embed, b->feat + i * x->embed, x->embed * sizeof(float));
+            if (b->mu) memcpy(b->mu + k * per, b->mu + i * per, per * sizeof(float));
+            if (b->mu) memcpy(b->sigma + k * per, b->sigma + i * per, per * sizeof(float));
+            at[k] = at[i];
+        }
+        k++;
+    }
+    return k;
+}
+
+/* true: the rows are on disk now and x stands on them */
+static bool keep(const block *b, job *j, const uint32_t *at, size_t n)
+{
+    gopro_error e = {0};
+    gp_image_id *id = malloc((n + 1) * sizeof *id);
+    gp_pack_row *row = calloc(n + 1, sizeof *row);
+    bool ok = id && row;
+    for (size_t i = 0; ok && i < n; i++) id[i] = j->id[at[i]];
+    if (ok && n) {
+        ok = gp_packs_add(((store *)j->x->own)->packs, row, id, n, b->feat, b->mu, b->sigma, &e) == GOPRO_OK;
+        if (ok) gp_packs_trim(((store *)j->x->own)->packs, j->q->cache_bytes);
+        if (!ok && j->w) gp_logf(&j->w->log, GP_LOG_WARN, "image features are not kept on disk: %s", e.msg);
+    }
+    for (size_t i = 0; ok && i < n; i++) set_row(j->x, at[i], &row[i]);
+    free(id);
+    free(row);
+    return ok;
+}
+
+static gopro_status compute_block(job *j, uint32_t *at, size_t n, gopro_error *err)
+{
+    gp_features *x = j->x;
+    store *s = x->own;
+    size_t per = x->layers * x->width;
+    block *b = block_new(x, n);
+    if (!b) return gp_fail_nomem(err, n * (x->embed + (x->mu ? 2 * per : 0)) * sizeof(float), "image features");
+    gopro_status st = run_tower(b, j, at, n, err);
+    if (st != GOPRO_OK) {
+        block_free(b);
+        return st;
+    }
+    x->n_computed += n;
+    size_t good = squeeze(b, at, x, n);
+    if (j->kept) j->kept = keep(b, j, at, good);
+    if (j->kept) {
+        block_free(b);
+        return GOPRO_OK;
+    }
+    for (size_t i = 0; i < good; i++)
+        set_row(x, at[i], &(gp_pack_row){b->feat + i * x->embed, b->mu ? b->mu + i * per : NULL, b->sigma ? b->sigma + i * per : NULL});
+    b->next = s->blocks;
+    s->blocks = b;
+    return GOPRO_OK;
+}
+
+static gopro_status compute_all(job *j, gopro_error *err)
+{
+    const gp_features_request *q = j->q;
+    const gp_clip_arch *a = gp_model_arch(q->model);
+    size_t row = gp_pack_row_bytes(&j->space, q->stats), rows = PACK_ROWS;
+    j->view = (gp_view_config){
+        .size = (uint32_t)a->image, .resize = (uint32_t)a->resize, .bilinear = a->bilinear, .scale_min = 1.0, .scale_max = 1.0};
+    memcpy(j->view.mean, a->mean, sizeof j->view.mean);
+    memcpy(j->view.std, a->std, sizeof j->view.std);
+    j->kept = j->id && q->cache_bytes >= 2 * row;
+    if (j->kept) rows = gp_max_size(1, gp_min_size(PACK_ROWS, q->cache_bytes / PACK_SHARE / row));
+    j->t0 = gp_seconds();
+    for (size_t i = 0; i < j->n_miss; i += rows) GP_TRY(compute_block(j, j->miss + i, gp_min_size(rows, j->n_miss - i), err));
+    return GOPRO_OK;
+}
+
+/* Twins share the row of the first; a hole has none. */
+static void finish(job *j)
+{
+    gp_features *x = j->x;
+    store *s = x->own;
+    for (size_t i = 0; i < x->n; i++) {
+        size_t f = j->first[i];
+        s->bad[i] = s->bad[f];
+        x->n_bad += s->bad[i];
+        if (f != i) set_row(x, i, &(gp_pack_row){x->feat[f], x->mu ? x->mu[f] : NULL, x->sigma ? x->sigma[f] : NULL});
+    }
+    if (s->packs) gp_packs_trim(s->packs, j->q->cache_bytes);
 }
 
 gopro_status gp_features_get(gp_features **f, const gp_features_request *q, const gp_watch *w, gopro_error *err)
 {
-    char key[65];
-    char *path = NULL;
-    gp_features *x = NULL;
+    gp_features_request own = *q;
+    job j = {.q = &own, .w = w};
     *f = NULL;
     gopro_status st;
-    GP_CHECK(features_new(&x, q, err));
-    if (q->cache_dir && !q->encode) {
-        GP_CHECK(list_key(key, q, err));
-        path = gp_sprintf("%s/%.32s.safetensors", q->cache_dir, key);
-        if (!path) {
-            st = gp_fail_nomem(err, 0, "image features");
-            goto out;
-        }
-        if (cache_read(x, q, path, key)) goto out;
-    }
-    GP_CHECK(compute_all(x, q, w, err));
-    if (path && x->n_bad == 0) cache_write(x, q, path, key, w);
+    if (own.encode) own.cache_dir = NULL; /* what another tower says holds for nobody else */
+    GP_CHECK(features_new(&j.x, &own, err));
+    GP_CHECK(look_up(&j, err));
+    GP_CHECK(compute_all(&j, err));
+    finish(&j);
 out:
-    free(path);
+    free(j.id);
+    free(j.first);
+    free(j.miss);
     if (st == GOPRO_OK)
-        *f = x;
+        *f = j.x;
     else
-        gp_features_free(&x);
+        gp_features_free(&j.x);
     return st;
 }

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "features/progress.h"
 
+#include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -17,6 +18,14 @@ size_t gp_peak_rss_mib(void)
     struct rusage u;
     if (getrusage(RUSAGE_SELF, &u) != 0 || u.ru_maxrss < 0) return 0;
     return (size_t)u.ru_maxrss / 1024;
+}
+
+void gp_peak_rss_reset(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "we");
+    if (!f) return;
+    fputs("5", f);
+    fclose(f);
 }
 
 void gp_watch_tell(const gp_watch *w, gp_progress *p, double t0, size_t images_since_t0, size_t done_since_t0)

@@ -24,7 +24,8 @@ typedef struct gp_watch {
 } gp_watch;
 
 double gp_seconds(void);      /* monotonic clock */
-size_t gp_peak_rss_mib(void); /* of this process */
+size_t gp_peak_rss_mib(void); /* of this process, since the last reset */
+void gp_peak_rss_reset(void); /* the peak begins anew at what is in use, where the system can do that (Linux) */
 /* Fills what follows from time (rate from images done since t0, remaining time, memory) and calls the watcher. */
 void gp_watch_tell(const gp_watch *w, gp_progress *p, double t0, size_t images_since_t0, size_t done_since_t0);
 

@@ -6,6 +6,39 @@
 #include "grad/ops.h"
 #include "kernels/gemm.h"
 
+/* A product of this many multiply-adds is spread over the pool, in blocks of a fixed number of columns. */
+#define WIDE_MACS ((size_t)1 << 22)
+enum { WIDE_COLS = 128 };
+
+typedef struct product {
+    gp_compute *c;
+    bool ta, tb;
+    size_t m, n, k;
+    gp_real alpha;
+    const gp_real *a, *b;
+    size_t lda, ldb, ldy;
+    gp_real *y;
+} product;
+
+static void product_cols(void *arg, size_t block, size_t worker)
+{
+    const product *p = arg;
+    const size_t first = block * WIDE_COLS, n = gp_min_size(WIDE_COLS, p->n - first);
+    (void)worker;
+    gp_gemm(p->c, p->ta, p->tb, p->m, n, p->k, p->alpha, p->a, p->lda, p->b + (p->tb ? first * p->ldb : first), p->ldb, 1, p->y + first,
+            p->ldy);
+}
+
+/* y [m, n] += alpha op(a) op(b) */
+static void add_product(product p)
+{
+    const bool wide = p.m * p.n * p.k >= WIDE_MACS;
+    if (wide)
+        gp_parallel_for(p.c->pool, (p.n + WIDE_COLS - 1) / WIDE_COLS, product_cols, &p);
+    else
+        gp_gemm(p.c, p.ta, p.tb, p.m, p.n, p.k, p.alpha, p.a, p.lda, p.b, p.ldb, 1, p.y, p.ldy);
+}
+
 typedef struct linear_rec {
     gp_var x, w, b, y;
 } linear_rec;
@@ -16,13 +49,12 @@ static void linear_bwd(gp_tape *t, const void *record)
     const linear_rec *r = record;
     gp_compute *c = gp_tape_compute(t);
     const size_t n = r->x.rows, in = r->x.cols, out = r->w.rows;
-    const gp_real one = 1;
     if (r->x.g) {
-        gp_gemm(c, false, false, n, in, out, one, r->y.g, out, r->w.v, in, one, r->x.g, in);
+        add_product((product){c, false, false, n, in, out, 1, r->y.g, r->w.v, out, in, in, r->x.g});
         gp_reach(r->x);
     }
     if (r->w.g) {
-        gp_gemm(c, true, false, out, in, n, one, r->y.g, out, r->x.v, in, one, r->w.g, in);
+        add_product((product){c, true, false, out, in, n, 1, r->y.g, r->x.v, out, in, in, r->w.g});
         gp_reach(r->w);
     }
     if (r->b.g) {
@@ -44,8 +76,7 @@ gp_var gp_linear(gp_tape *t, gp_var x, gp_var w, gp_var b)
         else
             memset(row, 0, y.cols * sizeof *row);
     }
-    const gp_real one = 1;
-    gp_gemm(gp_tape_compute(t), false, true, x.rows, w.rows, x.cols, one, x.v, x.cols, w.v, w.cols, one, y.v, y.cols);
+    add_product((product){gp_tape_compute(t), false, true, x.rows, w.rows, x.cols, 1, x.v, w.v, x.cols, w.cols, y.cols, y.v});
     if (y.g) gp_tape_push(t, linear_bwd, y, &(linear_rec){x, w, b, y}, sizeof(linear_rec));
     return y;
 }

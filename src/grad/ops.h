@@ -22,6 +22,10 @@ gp_var gp_mix_layers(gp_tape *t, gp_var a, const gp_var *f,
                      size_t L);                                 /* a [M,L], f[l] [n,C] -> [n*M,C]: sum_l a[m,l] f_l (METHODS 3.7 step 3) */
 gp_var gp_row_dots(gp_tape *t, gp_var x, gp_var y, gp_real s);  /* x [n,C], y [n*K,C] -> [n,K]: s <x_i, y_(i,k)> */
 gp_var gp_matmul_nt(gp_tape *t, gp_var x, gp_var y, gp_real s); /* x [n,C], y [K,C] -> [n,K]: s x y^T */
+#define GP_NO_ROW UINT32_MAX
+gp_var gp_columns(gp_tape *t, gp_var x, const uint32_t *col, size_t K); /* x [n,C] -> [n,K]: column col[k] (NULL: k), 0 for GP_NO_ROW */
+gp_var gp_affinity(gp_tape *t, gp_var a, const gp_real *used, size_t groups,
+                   gp_real beta); /* a [n, groups S] -> [n, groups]: sum over the used ones of a group of exp(beta (a - 1)) */
 gp_var gp_batchnorm(gp_tape *t, gp_var x, gp_var gain, gp_var bias, gp_real *running_mean, gp_real *running_var,
                     bool training); /* METHODS 5.5 */
 gp_var gp_text_encode(gp_tape *t, gp_model *m, const gp_text_plan *p, gp_var contexts /* [C*M, Dt] */, size_t C, const gp_pair *pairs,

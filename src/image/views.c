@@ -1,4 +1,4 @@
-/* views.c - the training views: RandomResizedCrop, the MoCo v3 recipes, SimCLR views, AugMix (METHODS 4.1 to 4.4).
+/* views.c - the training views: RandomResizedCrop, the recipes of MoCo v3 and SLIP, AugMix (METHODS 4).
  * SPDX-License-Identifier: Apache-2.0 */
 #include "image/views.h"
 
@@ -52,41 +52,47 @@ gopro_status gp_random_resized_crop(gp_image *out, const gp_image *im, uint32_t 
     return gp_image_resample(out, im, random_box(im->w, im->h, smin, smax, r), size, size, (gp_box){0, 0, size, size}, f, err);
 }
 
-/* ---- MoCo v3 ---- */
+/* ---- crop, colours, blur: MoCo v3 and SLIP ---- */
 
-static gopro_status moco_view(float *x, const gp_image *im, const gp_view_config *c, gp_rng *r, gopro_error *err)
+typedef struct recipe {
+    double saturation, blur, solarize; /* strength; probabilities */
+} recipe;
+
+static const recipe moco[2] = {{0.2, 1.0, 0.0}, {0.2, 0.1, 0.2}}, slip = {0.4, 0.5, 0.0};
+
+static gopro_status recipe_view(float *x, const gp_image *im, const gp_view_config *c, const recipe *k, gp_rng *r, gopro_error *err)
 {
     gp_image v = {0};
-    const int recipe = c->moco_recipe != 0 ? c->moco_recipe : 1 + (int)gp_rng_below(r, 2);
     GP_TRY(gp_random_resized_crop(&v, im, c->size, c->scale_min, c->scale_max, GP_BILINEAR, r, err));
-    if (gp_rng_chance(r, 0.8)) gp_color_jitter(&v, 0.4, 0.4, 0.2, 0.1, r);
+    if (gp_rng_chance(r, 0.8)) gp_color_jitter(&v, 0.4, 0.4, k->saturation, 0.1, r);
     if (gp_rng_chance(r, 0.2)) gp_to_grey(&v);
     gopro_status st = GOPRO_OK;
-    if (recipe == 1 || gp_rng_chance(r, 0.1)) st = gp_gaussian_blur(&v, (float)(gp_rng_range(r, 0.1, 2.0) * (double)c->size / 224.0), err);
-    if (recipe == 2 && gp_rng_chance(r, 0.2)) gp_solarize(&v, 128);
+    if (k->blur >= 1.0 || gp_rng_chance(r, k->blur))
+        st = gp_gaussian_blur(&v, (float)(gp_rng_range(r, 0.1, 2.0) * (double)c->size / 224.0), err);
+    if (k->solarize > 0.0 && gp_rng_chance(r, k->solarize)) gp_solarize(&v, 128);
     if (gp_rng_chance(r, 0.5)) gp_image_flip(&v);
     if (st == GOPRO_OK) gp_image_normalise(x, &v, c->mean, c->std);
     gp_image_free(&v);
     return st;
 }
 
-/* ---- SimCLR ---- */
+static gopro_status moco_view(float *x, const gp_image *im, const gp_view_config *c, gp_rng *r, gopro_error *err)
+{
+    const int which = c->moco_recipe != 0 ? c->moco_recipe : 1 + (int)gp_rng_below(r, 2);
+    return recipe_view(x, im, c, &moco[which - 1], r, err);
+}
+
+gopro_status gp_ssl_view(float *x, const gp_image *im, const gp_view_config *c, gp_rng *r, gopro_error *err)
+{
+    return recipe_view(x, im, c, &slip, r, err);
+}
 
 gopro_status gp_ssl_view_make(float *x, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch, uint64_t sample,
                               uint32_t which, gopro_error *err)
 {
-    gp_image v = {0};
     gp_rng r = gp_rng_make(seed, which == 0 ? GP_RNG_VIEW_SSL_A : GP_RNG_VIEW_SSL_B, epoch, sample);
     if (im->channels != 3) return gp_fail(err, GOPRO_E_INVALID, "expected an image with 3 channels, not %u", im->channels);
-    GP_TRY(gp_random_resized_crop(&v, im, c->size, c->scale_min, c->scale_max, GP_BILINEAR, &r, err));
-    if (gp_rng_chance(&r, 0.8)) gp_color_jitter(&v, 0.4, 0.4, 0.4, 0.1, &r);
-    if (gp_rng_chance(&r, 0.2)) gp_to_grey(&v);
-    gopro_status st = GOPRO_OK;
-    if (gp_rng_chance(&r, 0.5)) st = gp_gaussian_blur(&v, (float)(gp_rng_range(&r, 0.1, 2.0) * (double)c->size / 224.0), err);
-    if (gp_rng_chance(&r, 0.5)) gp_image_flip(&v);
-    if (st == GOPRO_OK) gp_image_normalise(x, &v, c->mean, c->std);
-    gp_image_free(&v);
-    return st;
+    return gp_ssl_view(x, im, c, &r, err);
 }
 
 /* ---- AugMix ---- */

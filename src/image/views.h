@@ -1,4 +1,4 @@
-/* views.h - the training views: crop, MoCo v3 recipe, AugMix (METHODS 4).
+/* views.h - the training views: crop, the recipes of MoCo v3 and SLIP, AugMix (METHODS 4).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef GP_VIEWS_H
 #define GP_VIEWS_H
@@ -27,6 +27,8 @@ gopro_status gp_view_test(gp_image *out, const gp_image *im, const gp_view_confi
 /* SimCLR view number `which` (0, 1) of METHODS 4.3: both by the same recipe, each from a stream of its own. */
 gopro_status gp_ssl_view_make(float *x, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch, uint64_t sample,
                               uint32_t which, gopro_error *err);
+/* The same of the caller's stream (pretraining draws the colours of a drawing first). */
+gopro_status gp_ssl_view(float *x, const gp_image *im, const gp_view_config *c, gp_rng *r, gopro_error *err);
 
 /* The parts, for tests and pretraining; all in place on 8-bit RGB. */
 gopro_status gp_random_resized_crop(gp_image *out, const gp_image *im, uint32_t size, double smin, double smax, gp_filter f, gp_rng *r,

@@ -9,5 +9,7 @@ gp_var gp_cross_entropy(gp_tape *t, gp_var logits, const uint32_t *label, size_t
 gp_var gp_l2_distance(gp_tape *t, gp_var a, gp_var b, size_t divisor); /* (1/divisor) sum_b ||a_b - b_b||, 0 with gradient 0 below 1e-12 */
 gp_var gp_mse(gp_tape *t, gp_var a, gp_var b, size_t divisor);         /* (1/divisor) sum of squared differences */
 gp_var gp_nt_xent(gp_tape *t, gp_var a, gp_var b, gp_real tau);        /* rows normalised inside; 0 for one row */
+/* The same; accuracy (may be NULL): how many of the 2B rows are most similar to their partner, per cent. */
+gp_var gp_nt_xent_scored(gp_tape *t, gp_var a, gp_var b, gp_real tau, double *accuracy);
 
 #endif

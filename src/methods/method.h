@@ -33,6 +33,7 @@ typedef struct gp_setup {
     size_t K;                /* classes trained on */
     gp_ctx_pos pos;          /* where the learnt rows stand */
     bool csc;                /* contexts of their own for every class trained on: a label set takes its rows by name */
+    bool open_set;           /* with csc: a label set may hold classes without a row (GP_NO_ROW) */
     bool case_file;          /* reading a parity case: options absent there mean the oracle's defaults */
 } gp_setup;
 
@@ -80,6 +81,13 @@ typedef struct gp_step {
     void *shared;       /* a method's per-step variables, from the tape arena */
 } gp_step;
 
+/* The clean shots through the frozen image tower, in the order of the training list. */
+typedef struct gp_shots {
+    const gp_real *feat;   /* [n, E] normalised */
+    const uint32_t *label; /* [n] */
+    size_t n;
+} gp_shots;
+
 /* A setting that suits the method, where the user has not set the option: in base-to-new, and when training on all classes. */
 typedef struct gp_method_default {
     const char *option, *base, *all;
@@ -97,6 +105,8 @@ typedef struct gp_method {
     void (*views)(const gp_setup *s, gp_view_kind kind[GP_MAX_VIEWS]);
     /* Name, shape and start of each learnable tensor; checks its options (INVALID for contradictions). NULL: nothing to learn. */
     gopro_status (*declare)(gp_params *p, const gp_setup *s, gopro_error *err);
+    /* Once before the first step: what the method keeps of the shots in its state (the cache of Tip-Adapter); may be NULL. */
+    gopro_status (*fit)(gp_params *p, const gp_setup *s, const gp_shots *shots, gopro_error *err);
     /* Normalised text features [K, E] of the label set, for methods whose prompts do not depend on the image: recorded once per step in
      * training, computed once per label set at test; the result is s->text.  NULL: prompts per image. */
     gp_var (*class_features)(gp_tape *t, gp_step *s);

@@ -13,6 +13,8 @@ extern const gp_method gp_method_cocoop;
 extern const gp_method gp_method_maple;
 extern const gp_method gp_method_stylip;
 extern const gp_method gp_method_gopro;
+extern const gp_method gp_method_linear_probe;
+extern const gp_method gp_method_tip_adapter;
 
 /* x /= max(||x||, 1e-12) */
 void gp_unit(gp_real *x, const gp_kernels *k, size_t n);

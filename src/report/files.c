@@ -1,4 +1,4 @@
-/* files.c - results as CSV and JSON, and the report's files.
+/* files.c - results as CSV, and the report's files.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
 #include <stdio.h>
@@ -8,8 +8,7 @@
 #include "base/file.h"
 #include "report/report.h"
 
-/* A CSV field: quoted when it must be. */
-static void field(gp_str *out, const char *s)
+void gp_csv_field(gp_str *out, const char *s)
 {
     if (!strpbrk(s, ",\"\r\n")) {
         gp_str_add(out, s);
@@ -23,102 +22,157 @@ static void field(gp_str *out, const char *s)
     gp_str_add(out, "\"");
 }
 
-static void csv_line(gp_str *out, const char *dataset, const char *method, const char *seed, double base, double novel, double hm)
+/* "dataset,entry,seed" */
+static void line_head(gp_str *out, const gp_results *r, size_t d, size_t e, const char *seed)
 {
-    field(out, dataset);
+    gp_csv_field(out, d < r->plan->n_data ? r->plan->dataset[d] : "average");
     gp_str_add(out, ",");
-    field(out, method);
-    gp_str_addf(out, ",%s,%.10g,%.10g,%.10g\n", seed, base, novel, hm);
+    gp_csv_field(out, gp_entry_key(r, e));
+    gp_str_addf(out, ",%s", seed);
 }
 
-void gp_report_csv(gp_str *out, const gp_b2n *t)
+static const char *entry_column(const gp_results *r)
 {
+    return gp_ablation(r) ? "setting" : "method";
+}
+
+static void scores_line(gp_str *out, const gp_cell *c, bool b2n)
+{
+    const gp_scores *s = c->score;
+    size_t n = b2n ? 2 : 1;
+    for (size_t i = 0; i < n; i++) gp_str_addf(out, ",%.10g", s[i].accuracy);
+    if (b2n) gp_str_addf(out, ",%.10g", gp_harmonic_mean(s[0].accuracy, s[1].accuracy));
+    for (size_t i = 0; i < n; i++)
+        gp_str_addf(out, ",%.10g,%.10g,%.10g,%.10g,%.10g", s[i].class_mean, s[i].macro_f1, s[i].ece, s[i].nll, s[i].brier);
+    gp_str_add(out, "\n");
+}
+
+static void mean_line(gp_str *out, const gp_results *r, size_t d, size_t e)
+{
+    gp_row row = d < r->plan->n_data ? gp_results_row(r, d, e) : gp_results_average(r, e);
+    bool b2n = r->plan->protocol == GP_B2N;
+    if (row.n == 0) return;
+    line_head(out, r, d, e, "mean");
+    gp_str_addf(out, ",%.10g", row.v[0].mean);
+    if (b2n) gp_str_addf(out, ",%.10g,%.10g", row.v[1].mean, row.hm);
+    gp_str_add(out, b2n ? ",,,,,,,,,,\n" : ",,,,,\n"); /* the measures stand in the lines of the seeds */
+}
+
+void gp_report_csv(gp_str *out, const gp_results *r)
+{
+    const gp_plan *p = r->plan;
+    bool b2n = p->protocol == GP_B2N;
     char seed[32];
-    gp_str_add(out, "dataset,method,seed,base,new,hm\n");
-    for (size_t d = 0; d < t->n_data; d++)
-        for (size_t m = 0; m < t->n_methods; m++) {
-            const gp_b2n_cell *c = gp_b2n_at(t, d, m);
-            for (size_t s = 0; s < c->n; s++) {
-                snprintf(seed, sizeof seed, "%ju", (uintmax_t)t->seed[s]);
-                csv_line(out, t->dataset[d], t->method[m], seed, c->base[s], c->novel[s], gp_harmonic_mean(c->base[s], c->novel[s]));
+    gp_str_addf(out, "dataset,%s,seed,%s\n", entry_column(r),
+                b2n ? "base,new,hm,base_class_mean,base_macro_f1,base_ece,base_nll,base_brier,new_class_mean,new_macro_f1,new_ece,new_nll,"
+                      "new_brier"
+                    : "accuracy,class_mean,macro_f1,ece,nll,brier");
+    for (size_t d = 0; d < p->n_data; d++)
+        for (size_t e = 0; e < p->n_entries; e++) {
+            for (size_t s = 0; s < p->n_seeds; s++) {
+                const gp_cell *c = gp_results_at(r, d, e, s);
+                snprintf(seed, sizeof seed, "%ju", (uintmax_t)p->seed[s]);
+                if (c->state != GP_CELL_DONE) continue;
+                line_head(out, r, d, e, seed);
+                scores_line(out, c, b2n);
             }
-            gp_b2n_row r = gp_b2n_cell_row(c);
-            if (r.any) csv_line(out, t->dataset[d], t->method[m], "mean", r.base.mean, r.novel.mean, r.hm);
+            mean_line(out, r, d, e);
         }
-    for (size_t m = 0; m < t->n_methods; m++) {
-        gp_b2n_row r = gp_b2n_average(t, m);
-        if (r.any) csv_line(out, "average", t->method[m], "mean", r.base.mean, r.novel.mean, r.hm);
-    }
+    for (size_t e = 0; e < p->n_entries; e++) mean_line(out, r, p->n_data, e);
 }
 
-static json_t *spread_json(const gp_spread *s)
+void gp_report_cost_csv(gp_str *out, const gp_results *r)
 {
-    return json_pack("{s:f,s:f,s:f}", "mean", s->mean, "sd", s->sd, "ci95", s->ci95);
+    const gp_plan *p = r->plan;
+    char seed[32];
+    gp_str_addf(out, "dataset,%s,seed,train_seconds,test_seconds,peak_rss_mib,parameters\n", entry_column(r));
+    for (size_t d = 0; d < gp_plan_trained(p); d++)
+        for (size_t e = 0; e < p->n_entries; e++)
+            for (size_t s = 0; s < p->n_seeds; s++) {
+                const gp_cell *c = gp_results_at(r, d, e, s);
+                if (c->state != GP_CELL_DONE || !c->cost.any) continue;
+                snprintf(seed, sizeof seed, "%ju", (uintmax_t)p->seed[s]);
+                line_head(out, r, d, e, seed);
+                gp_str_addf(out, ",%.3f,%.3f,%zu,%zu\n", c->cost.train_s, c->cost.test_s, c->cost.peak_mib, c->cost.parameters);
+            }
 }
 
-static json_t *row_json(const gp_b2n_row *r)
+static void class_lines(gp_str *out, const gp_results *r, const json_t *test, size_t d, size_t e, size_t s, const char *part)
 {
-    return json_pack("{s:o,s:o,s:f}", "base", spread_json(&r->base), "new", spread_json(&r->novel), "hm", r->hm);
-}
-
-static json_t *cell_json(const gp_b2n *t, const gp_b2n_cell *c)
-{
-    gp_b2n_row r = gp_b2n_cell_row(c);
-    json_t *o = r.any ? row_json(&r) : json_object(), *seeds = json_array();
-    for (size_t s = 0; s < c->n; s++)
-        json_array_append_new(seeds, json_pack("{s:I,s:f,s:f}", "seed", (json_int_t)t->seed[s], "base", c->base[s], "new", c->novel[s]));
-    json_object_set_new(o, "seeds", seeds);
-    return o;
-}
-
-gopro_status gp_report_json(gp_str *out, const gp_b2n *t, gopro_error *err)
-{
-    json_t *sets = json_object(), *average = json_object(), *failed = json_array();
-    for (size_t d = 0; d < t->n_data; d++) {
-        json_t *methods = json_object();
-        for (size_t m = 0; m < t->n_methods; m++) json_object_set_new(methods, t->method[m], cell_json(t, gp_b2n_at(t, d, m)));
-        json_object_set_new(sets, t->dataset[d], methods);
-    }
-    for (size_t m = 0; m < t->n_methods; m++) {
-        gp_b2n_row r = gp_b2n_average(t, m);
-        if (r.any) json_object_set_new(average, t->method[m], row_json(&r));
-    }
-    for (size_t i = 0; i < t->n_failed; i++) json_array_append_new(failed, json_string(t->failure[i] ? t->failure[i] : ""));
-    json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:b,s:s,s:o,s:o,s:o}", "schema", 1, "protocol", "base-to-new", "backbone", t->backbone,
-                          "backbone_path", t->backbone_path, "embedded_drawings", (int)t->embedded, "model_selection", "last epoch",
-                          "datasets", sets, "average", average, "failed", failed);
-    char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
-    if (text) {
-        gp_str_add(out, text);
+    const json_t *o = json_object_get(test, part), *per = json_object_get(o, "per_class"), *names = json_object_get(o, "class_names");
+    const json_t *images = json_object_get(o, "class_images");
+    char seed[32];
+    snprintf(seed, sizeof seed, "%ju", (uintmax_t)r->plan->seed[s]);
+    for (size_t k = 0; k < json_array_size(per); k++) {
+        const char *name = json_string_value(json_array_get(names, k));
+        const json_t *a = json_array_get(per, k);
+        line_head(out, r, d, e, seed);
+        gp_str_addf(out, ",%s,", part);
+        gp_csv_field(out, name ? name : "");
+        gp_str_addf(out, ",%lld,", (long long)json_integer_value(json_array_get(images, k)));
+        if (json_is_number(a)) gp_str_addf(out, "%.10g", json_number_value(a));
         gp_str_add(out, "\n");
     }
-    json_decref(j);
-    free(text);
-    return text && !out->failed ? GOPRO_OK : gp_fail_nomem(err, 0, "the report");
 }
 
-static gopro_status put(const char *folder, const char *name, gp_str *text, gopro_error *err)
+gopro_status gp_report_per_class_csv(gp_str *out, const gp_results *r, gopro_error *err)
 {
-    char *path = gp_path_join(folder, name);
-    gopro_status st = path && !text->failed ? gp_write_file(path, text->s, text->len, err) : gp_fail_nomem(err, text->len, "the report");
+    const gp_plan *p = r->plan;
+    bool b2n = p->protocol == GP_B2N;
+    gp_str_addf(out, "dataset,%s,seed,classes,class,images,accuracy\n", entry_column(r));
+    for (size_t d = 0; d < p->n_data; d++)
+        for (size_t e = 0; e < p->n_entries; e++)
+            for (size_t s = 0; s < p->n_seeds; s++) {
+                if (gp_results_at(r, d, e, s)->state != GP_CELL_DONE) continue;
+                const gp_unit *u = gp_plan_unit(p, d, e, s);
+                char *path = b2n || d == 0 ? gp_unit_file(p, u, "result.json") : gp_test_file(p, u, d, false);
+                json_error_t je;
+                json_t *j = path ? json_load_file(path, 0, &je) : NULL;
+                gopro_status st = j      ? GOPRO_OK
+                                  : path ? gp_fail(err, GOPRO_E_FORMAT, "%s:%d: %s", path, je.line, je.text)
+                                         : gp_fail_nomem(err, 0, "a path");
+                const json_t *test = json_object_get(j, "test");
+                class_lines(out, r, test, d, e, s, b2n ? "base" : "all");
+                if (b2n) class_lines(out, r, test, d, e, s, "new");
+                json_decref(j);
+                free(path);
+                if (st != GOPRO_OK) return st;
+            }
+    return GOPRO_OK;
+}
+
+static gopro_status put(const gp_plan *p, const char *name, gp_str *text, gopro_error *err)
+{
+    char *path = gp_sprintf("%s/%s/%s", p->out, p->name, name);
+    gopro_status st =
+        path && !text->failed ? gp_write_file(path, text->s ? text->s : "", text->len, err) : gp_fail_nomem(err, text->len, "the report");
     free(path);
     gp_str_free(text);
     return st;
 }
 
-gopro_status gp_report_write(const char *folder, const gp_b2n *t, gopro_error *err)
+gopro_status gp_report_write(const gp_results *r, gopro_error *err)
 {
+    static const char *const table[] = {"report.txt", "report.md", "report.tex"};
     gp_str b = {0};
-    gp_report_table(&b, t, GP_TABLE_TEXT);
-    GP_TRY(put(folder, "report.txt", &b, err));
-    gp_report_table(&b, t, GP_TABLE_MARKDOWN);
-    GP_TRY(put(folder, "report.md", &b, err));
-    gp_report_csv(&b, t);
-    GP_TRY(put(folder, "report.csv", &b, err));
-    gopro_status st = gp_report_json(&b, t, err);
-    if (st != GOPRO_OK) {
-        gp_str_free(&b);
-        return st;
+    gopro_status st;
+    for (size_t i = 0; i < GP_COUNT(table); i++) {
+        gp_report_tables(&b, r, (gp_table_style)i);
+        GP_CHECK(put(r->plan, table[i], &b, err));
     }
-    return put(folder, "result.json", &b, err);
+    gp_report_csv(&b, r);
+    GP_CHECK(put(r->plan, "report.csv", &b, err));
+    gp_report_cost_csv(&b, r);
+    GP_CHECK(put(r->plan, "cost.csv", &b, err));
+    GP_CHECK(gp_report_per_class_csv(&b, r, err));
+    GP_CHECK(put(r->plan, "per_class.csv", &b, err));
+    gp_report_chart_csv(&b, r);
+    if (b.len > 0) GP_CHECK(put(r->plan, "chart.csv", &b, err));
+    gp_report_chart_svg(&b, r);
+    if (b.len > 0 || b.failed) GP_CHECK(put(r->plan, "chart.svg", &b, err));
+    GP_CHECK(gp_report_json(&b, r, err));
+    st = put(r->plan, "result.json", &b, err);
+out:
+    gp_str_free(&b);
+    return st;
 }

@@ -1,157 +1,205 @@
-/* table.c - the base-to-new table: a block per dataset, a line per method, differences to zero-shot CLIP.
+/* table.c - what the tables share: captions, cells, the table of further measures, the list of failures.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "report/report.h"
 
-const char *gp_method_title(const char *method)
+bool gp_ablation(const gp_results *r)
 {
-    const gp_method *m = gp_method_find(method);
-    return m ? m->title : method;
+    return strcmp(r->plan->name, gp_protocol_name(r->plan->protocol)) != 0;
 }
 
-/* Display width of UTF-8 text, one column per code point. */
-static size_t columns(const char *s)
+const char *gp_entry_key(const gp_results *r, size_t entry)
 {
-    size_t n = 0;
-    for (; *s; s++) n += ((unsigned char)*s & 0xC0) != 0x80;
-    return n;
+    return gp_ablation(r) ? r->plan->entry[entry].title : r->plan->entry[entry].method;
 }
 
-static void pad(gp_str *out, const char *s, size_t width, bool right)
+void gp_cell_text(char out[64], const gp_results *r, size_t entry, const gp_row *row, size_t split)
 {
-    size_t n = columns(s);
-    if (right)
-        for (; n < width; n++) gp_str_add(out, " ");
-    gp_str_add(out, s);
-    if (!right)
-        for (; n < width; n++) gp_str_add(out, " ");
-}
-
-#define N_COLUMNS 8
-static const char *const head[N_COLUMNS] = {"dataset", "method", "base", "new", "HM", "d base", "d new", "d HM"};
-
-static void line(gp_str *out, const char *const cell[N_COLUMNS], const size_t width[N_COLUMNS], gp_table_style style)
-{
-    const char *sep = style == GP_TABLE_MARKDOWN ? " | " : "  ";
-    if (style == GP_TABLE_MARKDOWN) gp_str_add(out, "| ");
-    for (size_t c = 0; c < N_COLUMNS; c++) {
-        bool last = c + 1 == N_COLUMNS;
-        pad(out, cell[c], width[c], c >= 2);
-        gp_str_add(out, !last ? sep : style == GP_TABLE_MARKDOWN ? " |\n" : "\n");
+    const gp_spread *s = &row->v[split];
+    if (row->n == 0) {
+        snprintf(out, 64, "%s", row->failed ? "FAILED" : "-");
+        return;
     }
-}
-
-static void rule(gp_str *out, const size_t width[N_COLUMNS], gp_table_style style)
-{
-    if (style == GP_TABLE_MARKDOWN) gp_str_add(out, "|");
-    for (size_t c = 0; c < N_COLUMNS; c++) {
-        bool md = style == GP_TABLE_MARKDOWN;
-        for (size_t i = 0; i < width[c] + 2 && (md || c + 1 < N_COLUMNS || i < width[c]); i++)
-            gp_str_add(out, md && c >= 2 && i == width[c] + 1 ? ":" : "-");
-        if (md) gp_str_add(out, "|");
-    }
-    gp_str_add(out, "\n");
-}
-
-static void number(char out[40], const gp_spread *s, bool with_sd)
-{
-    if (with_sd && s->n > 1)
-        snprintf(out, 40, "%.2f ±%.2f", s->mean, s->sd);
+    int n = snprintf(out, 64, "%.2f", s->mean);
+    if (s->n > 1 && gp_method_trains(r->plan->entry[entry].method)) n += snprintf(out + n, 64 - (size_t)n, " ±%.2f", s->sd);
+    if (s->n >= r->plan->n_seeds) return; /* the averages have every seed */
+    if (row->failed)
+        snprintf(out + n, 64 - (size_t)n, " (%zu FAILED)", row->failed);
     else
-        snprintf(out, 40, "%.2f", s->mean);
+        snprintf(out + n, 64 - (size_t)n, " (%zu/%zu)", s->n, r->plan->n_seeds);
 }
 
-static size_t clip_method(const gp_b2n *t)
+void gp_p_text(char out[16], double p)
 {
-    for (size_t m = 0; m < t->n_methods; m++)
-        if (strcmp(t->method[m], "zeroshot") == 0) return m;
-    return t->n_methods;
+    if (!isfinite(p))
+        snprintf(out, 16, "-");
+    else if (p < 0.001)
+        snprintf(out, 16, "<0.001");
+    else
+        snprintf(out, 16, "%.3f", p);
 }
 
-static void row(gp_str *out, const char *dataset, const char *method, const gp_b2n_row *r, const gp_b2n_row *clip, bool sd,
-                const size_t width[N_COLUMNS], gp_table_style style)
+void gp_cost_cells(gp_grid *g, size_t column, const gp_cost *c)
 {
-    char v[6][40] = {"-", "-", "-", "", "", ""};
-    if (r->any) {
-        number(v[0], &r->base, sd);
-        number(v[1], &r->novel, sd);
-        snprintf(v[2], sizeof v[2], "%.2f", r->hm);
+    if (!c->any) return;
+    gp_grid_set(g, column, c->train_s < 100.0 ? "%.1f" : "%.0f", c->train_s);
+    gp_grid_set(g, column + 1, "%zu", c->peak_mib);
+    gp_grid_set(g, column + 2, "%zu", c->parameters);
+}
+
+static void seeds_text(gp_str *out, const gp_plan *p)
+{
+    gp_str_addf(out, "%zu seed%s (", p->n_seeds, p->n_seeds == 1 ? "" : "s");
+    for (size_t s = 0; s < p->n_seeds; s++) gp_str_addf(out, "%s%ju", s ? ", " : "", (uintmax_t)p->seed[s]);
+    gp_str_add(out, ")");
+}
+
+/* What d and p mean in this table. */
+static void comparison_text(gp_str *out, const gp_results *r)
+{
+    const gp_plan *p = r->plan;
+    bool b2n = p->protocol == GP_B2N;
+    size_t n = gp_results_complete(r);
+    const char *row = gp_ablation(r) ? "row" : "method";
+    if (p->n_entries < 2) return;
+    gp_str_addf(out, " The best of a column is marked. d: difference to the best other %s by %s; p: its paired two-sided t test, ", row,
+                b2n ? "HM" : "the average");
+    if (b2n && n > 1)
+        gp_str_addf(out, "over the n = %zu seeds of a dataset and, in the average, over the n = %zu datasets (each the mean of its seeds).",
+                    p->n_seeds, n);
+    else if (n > 1)
+        gp_str_addf(out, "over the n = %zu targets (each the mean of its seeds).", n);
+    else
+        gp_str_addf(out, "over the n = %zu seeds.", p->n_seeds);
+}
+
+void gp_table_caption(gp_str *out, const gp_results *r, gp_table_style style)
+{
+    const gp_plan *p = r->plan;
+    size_t n = gp_results_complete(r), of = p->n_data - gp_results_first(r);
+    gp_str b = {0};
+    if (p->protocol == GP_B2N)
+        gp_str_addf(&b, "%s: accuracy in per cent, trained on the base classes, tested on base and on new ones apart; mean", p->title);
+    else
+        gp_str_addf(&b, "%s: accuracy in per cent, trained on all classes of %s, tested on it and on all classes of the targets; mean",
+                    p->title, p->dataset[0]);
+    gp_str_add(&b, " ±population deviation over ");
+    seeds_text(&b, p);
+    gp_str_add(&b, p->protocol == GP_B2N ? "; HM is the harmonic mean of the averaged base and new." : ".");
+    comparison_text(&b, r);
+    gp_str_add(&b, " s: seconds of training of one run, MiB: its peak memory, learnt: its learnable parameters.");
+    gp_str_addf(&b, " Backbone: %s, weights %.12s. Model selection: the last epoch; no test image chooses anything.", p->backbone_path,
+                p->backbone);
+    if (p->embedded)
+        gp_str_add(&b, " Data: the embedded drawings, not the photographs of the field; these numbers compare methods with each other and "
+                       "say nothing about published figures.");
+    if (n < of && of > 1) gp_str_addf(&b, " The average is over the %zu of %zu datasets where every run finished.", n, of);
+    gp_paragraph(out, b.s ? b.s : "", style);
+    out->failed = out->failed || b.failed;
+    gp_str_free(&b);
+}
+
+static void measure_row(gp_grid *g, const gp_results *r, const gp_row *row, size_t first, bool trains)
+{
+    if (row->n == 0) {
+        gp_grid_set(g, first, "%s", row->failed ? "FAILED" : "-");
+        return;
     }
-    if (r->any && clip && clip->any) {
-        snprintf(v[3], sizeof v[3], "%+.2f", r->base.mean - clip->base.mean);
-        snprintf(v[4], sizeof v[4], "%+.2f", r->novel.mean - clip->novel.mean);
-        snprintf(v[5], sizeof v[5], "%+.2f", r->hm - clip->hm);
-    }
-    const char *cell[N_COLUMNS] = {dataset, method, v[0], v[1], v[2], v[3], v[4], v[5]};
-    line(out, cell, width, style);
+    size_t c = first;
+    gp_grid_set(g, c++, "%zu", row->v[0].n);
+    for (size_t i = 0; i < (r->plan->protocol == GP_B2N ? 2 : 1); i++)
+        if (trains && row->v[i].n > 1)
+            gp_grid_set(g, c++, "±%.2f", row->v[i].ci95);
+        else
+            gp_grid_set(g, c++, "-"); /* nothing varies */
+    gp_grid_set(g, c++, "%.2f", row->f1.mean);
+    gp_grid_set(g, c++, "%.2f", row->ece.mean);
+    gp_grid_set(g, c++, "%.3f", row->nll.mean);
+    gp_grid_set(g, c, "%.4f", row->brier.mean);
 }
 
-static void caption(gp_str *out, const gp_b2n *t, gp_table_style style)
+void gp_table_measures(gp_str *out, const gp_results *r, gp_table_style style)
 {
-    if (style == GP_TABLE_MARKDOWN) gp_str_add(out, "## Base-to-new generalisation\n\n");
-    gp_str_addf(out, "Base-to-new: accuracy in per cent, mean ±population deviation over %zu seed%s (", t->n_seeds,
-                t->n_seeds == 1 ? "" : "s");
-    for (size_t s = 0; s < t->n_seeds; s++) gp_str_addf(out, "%s%ju", s ? ", " : "", (uintmax_t)t->seed[s]);
-    gp_str_addf(
-        out, "); HM is the harmonic mean of the averaged base and new; d: difference to CLIP.\nBackbone: %s, weights %.12s; last epoch.\n",
-        t->backbone_path, t->backbone);
-    if (t->embedded)
-        gp_str_add(out,
-                   "Data: the embedded drawings, not the photographs of the field; these numbers compare methods with each other and say "
-                   "nothing about published figures.\n");
-    size_t n = gp_b2n_complete(t);
-    if (n < t->n_data && t->n_data > 1)
-        gp_str_addf(out, "The average is over the %zu of %zu datasets where every run finished.\n", n, t->n_data);
+    static const char *const b2n[] = {"dataset", "", "seeds", "95 % base", "95 % new", "macro F1", "ECE", "NLL", "Brier"};
+    static const char *const other[] = {"dataset", "", "seeds", "95 %", "macro F1", "ECE", "NLL", "Brier"};
+    const gp_plan *p = r->plan;
+    bool base = p->protocol == GP_B2N, average = p->n_data - gp_results_first(r) > 1;
+    size_t n = base ? GP_COUNT(b2n) : GP_COUNT(other);
+    gp_grid *g = gp_grid_create(n, 2);
+    for (size_t c = 0; c < n; c++) gp_grid_head(g, c, base ? b2n[c] : other[c]);
+    gp_grid_head(g, 1, gp_ablation(r) ? "setting" : "method");
+    size_t first = style == GP_TABLE_LATEX && average ? p->n_data : 0; /* a page of LaTeX has no room for every dataset */
+    for (size_t d = first; d < p->n_data + average; d++)
+        for (size_t e = 0; e < p->n_entries; e++) {
+            gp_row row = d < p->n_data ? gp_results_row(r, d, e) : gp_results_average(r, e);
+            gp_grid_row(g, e == 0 && d > first && d == p->n_data);
+            if (e == 0) gp_grid_set(g, 0, "%s", d < p->n_data ? p->dataset[d] : "average");
+            gp_grid_set(g, 1, "%s", p->entry[e].title);
+            measure_row(g, r, &row, 2, gp_method_trains(p->entry[e].method));
+        }
+    gp_paragraph(out,
+                 base ? "Half-width of the 95 % interval over the seeds (1.96 deviation / sqrt n); macro F1 and expected calibration error "
+                        "in per cent, negative log-likelihood, Brier score: means of base and new."
+                      : "Half-width of the 95 % interval over the seeds (1.96 deviation / sqrt n); macro F1 and expected calibration error "
+                        "in per cent, negative log-likelihood, Brier score.",
+                 style);
+    gp_str_add(out, style == GP_TABLE_LATEX ? "\n\\smallskip\n\n" : "\n");
+    gp_grid_write(out, g, style, 132, 0);
+    gp_grid_free(&g);
+}
+
+static void failures(gp_str *out, const gp_results *r, gp_table_style style)
+{
+    if (r->n_failed == 0) return;
+    gp_str_addf(out, "\n%zu run%s failed:%s\n", r->n_failed, r->n_failed == 1 ? "" : "s", style == GP_TABLE_MARKDOWN ? "\n" : "");
+    if (style == GP_TABLE_LATEX) gp_str_add(out, "\\begin{itemize}\n");
+    for (size_t i = 0; i < r->n_failed; i++) {
+        gp_str_add(out, style == GP_TABLE_LATEX ? "\\item " : style == GP_TABLE_MARKDOWN ? "* " : "  ");
+        if (style == GP_TABLE_LATEX)
+            gp_latex_escape(out, r->failure[i]);
+        else
+            gp_str_add(out, r->failure[i]);
+        gp_str_add(out, "\n");
+    }
+    if (style == GP_TABLE_LATEX) gp_str_add(out, "\\end{itemize}\n");
+}
+
+/* Compiles alone, and can be read with \input: then the surrounding document's class and packages hold. */
+static void latex(gp_str *out, const gp_results *r)
+{
+    gp_str_add(out, "% Compiles alone, or with \\input{report} in a document.\n"
+                    "\\expandafter\\ifx\\csname @nodocument\\endcsname\\relax\n\\def\\goproend{}\n\\else\n"
+                    "\\documentclass{article}\n\\textwidth 17.5cm \\oddsidemargin -0.8cm \\textheight 24cm \\topmargin -2cm\n"
+                    "\\begin{document}\n\\def\\goproend{\\end{document}}\n\\fi\n"
+                    "\\begin{table}[p]\\centering\\footnotesize\\tabcolsep 4pt\n\\caption{");
+    gp_table_caption(out, r, GP_TABLE_LATEX);
+    gp_str_add(out, "}\n\\smallskip\n");
+    if (r->plan->protocol == GP_B2N)
+        gp_table_b2n_latex(out, r);
+    else
+        gp_table_transfer(out, r, GP_TABLE_LATEX);
+    gp_str_add(out, "\\end{table}\n");
+    failures(out, r, GP_TABLE_LATEX);
+    gp_str_add(out, "\\goproend\n");
+}
+
+void gp_report_tables(gp_str *out, const gp_results *r, gp_table_style style)
+{
+    if (style == GP_TABLE_LATEX) {
+        latex(out, r);
+        return;
+    }
+    if (style == GP_TABLE_MARKDOWN) gp_str_addf(out, "## %s\n\n", r->plan->title);
+    gp_table_caption(out, r, style);
     gp_str_add(out, "\n");
-}
-
-static void widths(size_t width[N_COLUMNS], const gp_b2n *t)
-{
-    const size_t least[N_COLUMNS] = {7, 6, t->n_seeds > 1 ? 12 : 6, t->n_seeds > 1 ? 12 : 6, 6, 6, 6, 6};
-    memcpy(width, least, sizeof least);
-    for (size_t d = 0; d < t->n_data; d++) width[0] = gp_max_size(width[0], columns(t->dataset[d]));
-    for (size_t m = 0; m < t->n_methods; m++) width[1] = gp_max_size(width[1], columns(gp_method_title(t->method[m])));
-}
-
-/* What was published on these datasets, for orientation: another backbone than ours unless the caption says ViT-B/16. */
-static void published(gp_str *out, const gp_b2n *t, gp_table_style style)
-{
-    bool any = false;
-    for (size_t d = 0; d < t->n_data; d++)
-        for (size_t m = 0; m < t->n_methods; m++) {
-            double base, novel;
-            if (!gp_published_b2n(&base, &novel, t->dataset[d], t->method[m])) continue;
-            if (!any) gp_str_add(out, "\nPublished with CLIP ViT-B/16, 16 shots (base, new, HM):\n");
-            if (!any && style == GP_TABLE_MARKDOWN) gp_str_add(out, "\n");
-            gp_str_addf(out, "%s%s %s: %.2f, %.2f, %.2f\n", style == GP_TABLE_MARKDOWN ? "* " : "  ", t->dataset[d],
-                        gp_method_title(t->method[m]), base, novel, gp_harmonic_mean(base, novel));
-            any = true;
-        }
-}
-
-void gp_report_table(gp_str *out, const gp_b2n *t, gp_table_style style)
-{
-    size_t width[N_COLUMNS], clip = clip_method(t);
-    widths(width, t);
-    caption(out, t, style);
-    line(out, head, width, style);
-    rule(out, width, style);
-    for (size_t d = 0; d <= t->n_data; d++) {
-        bool average = d == t->n_data;
-        if (average && t->n_data < 2) break;
-        if (average && style == GP_TABLE_TEXT) rule(out, width, style);
-        gp_b2n_row base = {.any = false};
-        if (clip < t->n_methods) base = average ? gp_b2n_average(t, clip) : gp_b2n_cell_row(gp_b2n_at(t, d, clip));
-        for (size_t m = 0; m < t->n_methods; m++) {
-            gp_b2n_row r = average ? gp_b2n_average(t, m) : gp_b2n_cell_row(gp_b2n_at(t, d, m));
-            const char *name = m > 0 ? "" : average ? "average" : t->dataset[d];
-            row(out, name, gp_method_title(t->method[m]), &r, m == clip ? NULL : &base, m != clip, width, style);
-        }
-    }
-    if (!t->embedded) published(out, t, style);
-    if (t->n_failed > 0) gp_str_addf(out, "\n%zu run%s failed:\n", t->n_failed, t->n_failed == 1 ? "" : "s");
-    for (size_t i = 0; i < t->n_failed; i++)
-        gp_str_addf(out, "%s%s\n", style == GP_TABLE_MARKDOWN ? "* " : "  ", t->failure[i] ? t->failure[i] : "");
+    if (r->plan->protocol == GP_B2N)
+        gp_table_b2n(out, r, style);
+    else
+        gp_table_transfer(out, r, style);
+    gp_str_add(out, "\n");
+    gp_table_measures(out, r, style);
+    failures(out, r, style);
 }

@@ -35,11 +35,16 @@ static gopro_status find_rows(gp_classes *c, const gp_learner *l, const char *co
     for (size_t k = 0; k < c->K; k++) {
         size_t r = 0;
         while (r < l->setup.K && strcmp(class_name[k], l->class_name[r]) != 0) r++;
+        if (r == l->setup.K && l->setup.open_set) {
+            c->row[k] = GP_NO_ROW;
+            continue;
+        }
         if (r == l->setup.K)
-            return gp_fail(err, GOPRO_E_INVALID,
-                           "class '%s' is none of the %zu trained on, and class-specific contexts say nothing about other classes; train "
-                           "with a shared context to classify new ones",
-                           class_name[k], l->setup.K);
+            return gp_fail(
+                err, GOPRO_E_INVALID,
+                "class '%s' is none of the %zu trained on, and what is learnt class by class says nothing about others; a method "
+                "with a shared context can classify new ones",
+                class_name[k], l->setup.K);
         c->row[k] = (uint32_t)r;
     }
     return GOPRO_OK;

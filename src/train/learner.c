@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "train/embed.h"
 
 #define GP_MAX_CONTEXT 64
 
@@ -152,16 +153,6 @@ out:
     return st;
 }
 
-static void unit_rows(gp_real *y, const float *x, size_t n, size_t cols)
-{
-    for (size_t i = 0; i < n; i++) {
-        double s = 0.0;
-        for (size_t c = 0; c < cols; c++) s += (double)x[i * cols + c] * (double)x[i * cols + c];
-        double r = 1.0 / fmax(sqrt(s), 1e-12);
-        for (size_t c = 0; c < cols; c++) y[i * cols + c] = (gp_real)((double)x[i * cols + c] * r);
-    }
-}
-
 /* A copy in the tape's arena: a method reads its views there, never from a file mapping. */
 static gp_real *arena_copy(gp_arena *a, const float *x, size_t n)
 {
@@ -186,7 +177,7 @@ gopro_status gp_learner_logits(gp_learner *l, const gp_classes *c, gp_real *logi
     gopro_status st = GOPRO_OK;
     if (gp_arena_failed(mem)) st = gp_fail_nomem(err, B * (a->embed + stat) * sizeof(gp_real), "a batch of features");
     if (st == GOPRO_OK) {
-        unit_rows(s.view[0].feat, feat, B, a->embed);
+        gp_normalise_rows(s.view[0].feat, feat, B, a->embed);
         st = gp_step_run(l->method, l->tape, &s, err);
     }
     gp_tape_pop(l->tape, mark);

@@ -81,7 +81,7 @@ static gopro_status loop_open(loop *p, const gp_train_job *j, gp_train_state *s,
     p->j = j;
     p->l = l;
     p->s = s;
-    p->epochs = (size_t)gp_opt_int(l->opt, "optim.epochs");
+    p->epochs = gp_params_total(l->p) > 0 ? (size_t)gp_opt_int(l->opt, "optim.epochs") : 0; /* a cache alone is not trained */
     p->kind[0] = GP_VIEW_CROP;
     if (l->method->views) l->method->views(&l->setup, p->kind);
     size_t shift = l->method->wants & GP_WANT_TEXT ? l->setup.M * gp_model_arch(l->bb->model)->t.width : 0;
@@ -107,6 +107,7 @@ static gopro_status loop_begin(loop *p, gopro_error *err)
                            p->s->epoch, p->s->iter, p->epochs, p->iters);
         if (w) gp_logf(&w->log, GP_LOG_INFO, "resumed at epoch %zu of %zu, step %zu", p->s->epoch + 1, p->epochs, p->s->iter);
     } else {
+        GP_TRY(gp_train_fit(p->l, p->j->data->root, p->item, p->n, err));
         GP_TRY(gp_train_center(p->l, p->j->data->root, p->item, p->n, err));
         GP_TRY(gp_train_calibrate(p->s, p->j, p->store, p->item, p->n, err));
     }

@@ -42,6 +42,8 @@ void gp_pairs_caption(gp_str *out, const gp_drawing *d, gp_rng *r);
 /* A training view [3, size, size] of a drawing: colours and background, then one of: nearly the test image, a crop, the MoCo recipe,
  * AugMix, so that the model is at home in everything a method will show it.  crop_min: smallest area of a crop. */
 gopro_status gp_pairs_view(float *x, const gp_drawing *d, const gp_view_config *c, double crop_min, gp_rng *r, gopro_error *err);
+/* A view for the self-supervised term: colours and background, then SLIP's recipe (METHODS 4.3) with the crops of c. */
+gopro_status gp_pairs_ssl_view(float *x, const gp_drawing *d, const gp_view_config *c, gp_rng *r, gopro_error *err);
 /* The test view: black or its own colours on white. */
 gopro_status gp_pairs_plain(float *x, const gp_drawing *d, const gp_view_config *c, gopro_error *err);
 

@@ -47,27 +47,55 @@ static gopro_status take_one(void *user, const char *name, gp_real *data, const 
     return GOPRO_OK;
 }
 
-gopro_status gp_pt_create(gp_pt_state *s, const gp_clip_arch *arch, uint64_t seed, gopro_error *err)
+static void take_head(gp_pt_tensor *t, gp_params *head, size_t i)
+{
+    const gp_param_info *info = gp_params_info(head, i);
+    const gp_var x = gp_param_at(head, i);
+    snprintf(t->name, sizeof t->name, "%s", info->name);
+    t->w = x.v;
+    t->g = x.g;
+    t->n = info->count;
+    t->rank = info->rank;
+    memcpy(t->shape, info->shape, info->rank * sizeof *info->shape);
+    t->decay = info->rank >= 2;
+}
+
+/* m and v of whatever is trained, then averages and best of the model. */
+static void share_out(gp_pt_state *s)
+{
+    float *at = s->flat;
+    for (size_t i = 0; i < s->n; i++) {
+        gp_pt_tensor *t = &s->t[i];
+        if (!t->g) continue;
+        t->m = at;
+        t->v = at + t->n;
+        at += 2 * t->n;
+        if (i >= s->n_model) continue;
+        t->ema = at;
+        t->best = at + t->n;
+        at += 2 * t->n;
+        memcpy(t->ema, t->w, t->n * sizeof *t->w);
+    }
+}
+
+gopro_status gp_pt_create(gp_pt_state *s, const gp_clip_arch *arch, uint64_t seed, gp_params *head, gopro_error *err)
 {
     *s = (gp_pt_state){.best_loss = DBL_MAX};
     GP_TRY(gp_clip_init(&s->w, arch, seed, err));
     GP_TRY(gp_clip_init(&s->g, arch, seed, err));
     GP_TRY(gp_clip_visit(s->w, count_one, s, err));
+    s->n_model = s->n;
+    s->n += head ? gp_params_count(head) : 0;
+    const size_t numbers = 4 * s->total + (head ? 2 * gp_params_total(head) : 0);
     s->t = calloc(s->n, sizeof *s->t);
-    s->flat = calloc(s->total, 4 * sizeof *s->flat);
-    if (!s->t || !s->flat) return gp_fail_nomem(err, 4 * s->total * sizeof *s->flat, "the optimiser's state");
+    s->flat = calloc(numbers, sizeof *s->flat);
+    if (!s->t || !s->flat) return gp_fail_nomem(err, numbers * sizeof *s->flat, "the optimiser's state");
     visit v = {s, 0, false};
     GP_TRY(gp_clip_visit(s->w, take_one, &v, err));
     v = (visit){s, 0, true};
     GP_TRY(gp_clip_visit(s->g, take_one, &v, err));
-    s->best = s->flat + 3 * s->total;
-    for (size_t i = 0, at = 0; i < s->n; at += s->t[i].n, i++) {
-        gp_pt_tensor *t = &s->t[i];
-        t->m = s->flat + at;
-        t->v = t->m + s->total;
-        t->ema = t->v + s->total;
-        memcpy(t->ema, t->w, t->n * sizeof *t->w);
-    }
+    for (size_t i = s->n_model; i < s->n; i++) take_head(&s->t[i], head, i - s->n_model);
+    share_out(s);
     return GOPRO_OK;
 }
 
@@ -91,7 +119,7 @@ static void zero_tensor(void *arg, size_t i, size_t worker)
 {
     gp_pt_state *s = arg;
     (void)worker;
-    memset(s->t[i].g, 0, s->t[i].n * sizeof *s->t[i].g);
+    if (s->t[i].g) memset(s->t[i].g, 0, s->t[i].n * sizeof *s->t[i].g);
 }
 
 void gp_pt_zero_grad(gp_pt_state *s, gp_compute *c)
@@ -103,7 +131,7 @@ static void norm_tensor(void *arg, size_t i, size_t worker)
 {
     update_job *j = arg;
     (void)worker;
-    j->norm2[i] = gp_kernels_ref.dot(j->s->t[i].g, j->s->t[i].g, j->s->t[i].n);
+    if (j->s->t[i].g) j->norm2[i] = gp_kernels_ref.dot(j->s->t[i].g, j->s->t[i].g, j->s->t[i].n);
 }
 
 /* p *= 1 - lr wd; m, v moments; p -= lr m_hat / (sqrt(v_hat) + eps) (METHODS 5.4) */
@@ -112,6 +140,7 @@ static void update_tensor(void *arg, size_t i, size_t worker)
     update_job *j = arg;
     gp_pt_tensor *t = &j->s->t[i];
     (void)worker;
+    if (!t->g) return;
     const float b1 = (float)j->o.beta1, b2 = (float)j->o.beta2, eps = (float)j->o.eps, sc = (float)j->scale, ema = (float)j->o.ema;
     const float keep = (float)(1.0 - (t->decay ? j->o.lr * j->o.weight_decay : 0.0)), step = (float)(j->o.lr * j->c1), c2 = (float)j->c2;
     float *restrict w = t->w, *restrict m = t->m, *restrict v = t->v, *restrict e = t->ema;
@@ -121,7 +150,7 @@ static void update_tensor(void *arg, size_t i, size_t worker)
         m[k] = b1 * m[k] + (1.0f - b1) * g;
         v[k] = b2 * v[k] + (1.0f - b2) * g * g;
         w[k] = w[k] * keep - step * m[k] / (sqrtf(v[k] * c2) + eps);
-        e[k] = ema * e[k] + (1.0f - ema) * w[k];
+        if (e) e[k] = ema * e[k] + (1.0f - ema) * w[k];
     }
 }
 
@@ -150,7 +179,7 @@ double gp_pt_update(gp_pt_state *s, gp_compute *c, const gp_pt_adamw *o)
 
 void gp_pt_swap_ema(gp_pt_state *s)
 {
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; i < s->n_model; i++)
         for (size_t k = 0; k < s->t[i].n; k++) {
             float x = s->t[i].w[k];
             s->t[i].w[k] = s->t[i].ema[k];
@@ -161,20 +190,20 @@ void gp_pt_swap_ema(gp_pt_state *s)
 void gp_pt_keep_best(gp_pt_state *s, double loss)
 {
     s->best_loss = loss;
-    for (size_t i = 0, at = 0; i < s->n; at += s->t[i].n, i++) memcpy(s->best + at, s->t[i].ema, s->t[i].n * sizeof(float));
+    for (size_t i = 0; i < s->n_model; i++) memcpy(s->t[i].best, s->t[i].ema, s->t[i].n * sizeof(float));
 }
 
 void gp_pt_take_best(gp_pt_state *s)
 {
-    for (size_t i = 0, at = 0; i < s->n; at += s->t[i].n, i++) memcpy(s->t[i].w, s->best + at, s->t[i].n * sizeof(float));
+    for (size_t i = 0; i < s->n_model; i++) memcpy(s->t[i].w, s->t[i].best, s->t[i].n * sizeof(float));
 }
 
 static const char *const part_name[] = {"w.", "m.", "v.", "ema.", "best."};
 
-static float *part(const gp_pt_state *s, size_t i, size_t at, size_t k)
+/* NULL: the tensor has no such part. */
+static float *part(const gp_pt_tensor *t, size_t k)
 {
-    const gp_pt_tensor *t = &s->t[i];
-    float *const p[] = {t->w, t->m, t->v, t->ema, s->best + at};
+    float *const p[] = {t->w, t->m, t->v, t->ema, t->best};
     return p[k];
 }
 
@@ -188,11 +217,12 @@ gopro_status gp_pt_save(const gp_pt_state *s, const char *path, const char *conf
     snprintf(number, sizeof number, "%.17g", s->best_loss);
     gp_st_writer_meta(w, "best_loss", number);
     gp_st_writer_meta(w, "config", config);
-    for (size_t i = 0, at = 0; i < s->n; at += s->t[i].n, i++)
+    for (size_t i = 0; i < s->n; i++)
         for (size_t k = 0; k < GP_COUNT(part_name); k++) {
             char name[160];
+            if (!part(&s->t[i], k)) continue;
             snprintf(name, sizeof name, "%s%s", part_name[k], s->t[i].name);
-            gp_st_writer_add(w, name, GP_DT_F32, s->t[i].shape, s->t[i].rank, part(s, i, at, k), false);
+            gp_st_writer_add(w, name, GP_DT_F32, s->t[i].shape, s->t[i].rank, part(&s->t[i], k), false);
         }
     gopro_status st = gp_st_writer_commit(w, path, err);
     gp_st_writer_free(&w);
@@ -212,16 +242,17 @@ gopro_status gp_pt_load(gp_pt_state *s, const char *path, const char *config, bo
         st = gp_fail(err, GOPRO_E_INVALID, "%s was made with other settings; give another --out or remove it", path);
         goto out;
     }
-    for (size_t i = 0, at = 0; i < s->n; at += s->t[i].n, i++)
+    for (size_t i = 0; i < s->n; i++)
         for (size_t k = 0; k < GP_COUNT(part_name); k++) {
             char name[160];
+            if (!part(&s->t[i], k)) continue;
             snprintf(name, sizeof name, "%s%s", part_name[k], s->t[i].name);
             const gp_tensor *t = gp_safetensors_find(f, name);
             if (!t || t->count != s->t[i].n) {
                 st = gp_fail(err, GOPRO_E_FORMAT, "%s: tensor '%s' missing or of another size", path, name);
                 goto out;
             }
-            GP_CHECK(gp_tensor_to_f32(part(s, i, at, k), t, err));
+            GP_CHECK(gp_tensor_to_f32(part(&s->t[i], k), t, err));
         }
     s->step = strtoull(step, NULL, 10);
     s->best_loss = strtod(best, NULL);

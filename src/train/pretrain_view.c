@@ -117,6 +117,16 @@ gopro_status gp_pairs_view(float *x, const gp_drawing *d, const gp_view_config *
     return st;
 }
 
+gopro_status gp_pairs_ssl_view(float *x, const gp_drawing *d, const gp_view_config *c, gp_rng *r, gopro_error *err)
+{
+    gp_image im = {0};
+    ink k = choose_ink(d, r);
+    gopro_status st = compose(&im, d, &k, err);
+    if (st == GOPRO_OK) st = gp_ssl_view(x, &im, c, r, err);
+    gp_image_free(&im);
+    return st;
+}
+
 gopro_status gp_pairs_plain(float *x, const gp_drawing *d, const gp_view_config *c, gopro_error *err)
 {
     gp_image im = {0};

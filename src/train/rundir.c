@@ -40,7 +40,7 @@ void gp_class_hash(char hex[65], const char *const *class_name, size_t K)
 
 bool gp_option_matters(size_t i)
 {
-    static const char *const exempt[] = {"threads", "loader.threads", "data.cache_mib", "checkpoint.every"};
+    static const char *const exempt[] = {"threads", "loader.threads", "data.cache_mib", "test.cache_mib", "checkpoint.every"};
     const char *name = gp_opts[i].name;
     if (strncmp(name, "pretrain.", 9) == 0) return false;
     for (size_t e = 0; e < GP_COUNT(exempt); e++)
@@ -129,7 +129,7 @@ out:
     return st;
 }
 
-/* An unknown folder must be empty but for our lock. */
+/* An unknown folder must be empty but for our lock and the record of an attempt that got no further. */
 static gopro_status check_empty(const char *path, gopro_error *err)
 {
     char **names = NULL;
@@ -137,7 +137,7 @@ static gopro_status check_empty(const char *path, gopro_error *err)
     GP_TRY(gp_list_dir(&names, &n, path, err));
     gopro_status st = GOPRO_OK;
     for (size_t i = 0; i < n && st == GOPRO_OK; i++)
-        if (strcmp(names[i], ".lock") != 0 && !strstr(names[i], ".tmp."))
+        if (strcmp(names[i], ".lock") != 0 && strcmp(names[i], "failed.json") != 0 && !strstr(names[i], ".tmp."))
             st = gp_fail(err, GOPRO_E_INVALID, "'%s' is not empty and not a run folder (it holds '%s'); give another folder", path,
                          names[i]);
     gp_list_free(&names, n);
@@ -191,6 +191,33 @@ out:
     json_decref(identity);
     free(text);
     if (st != GOPRO_OK) gp_rundir_close(r);
+    return st;
+}
+
+gopro_status gp_rundir_check(const char *path, const gp_backbone *bb, const gp_options *settled, gopro_error *err)
+{
+    char *file = gp_path_join(path, "run.json");
+    json_t *have = file ? json_load_file(file, 0, NULL) : NULL;
+    const json_t *old = json_object_get(have, "identity");
+    json_t *want = json_pack("{s:s}", "model", bb->weights->hash);
+    for (size_t i = 0; want && i < gp_n_opts; i++) {
+        char *v = gp_option_matters(i) ? gp_option_text(settled, i) : NULL;
+        if (v) json_object_set_new(want, gp_opts[i].name, json_string(v));
+        free(v);
+    }
+    gopro_status st = file && want ? GOPRO_OK : gp_fail_nomem(err, 0, "a run folder");
+    const char *key;
+    json_t *v;
+    if (st == GOPRO_OK && old) /* what cannot be read is left to the run itself */
+        json_object_foreach(want, key, v)
+        {
+            if (json_equal(json_object_get(old, key), v)) continue;
+            st = other_run(path, old, want, err);
+            break;
+        }
+    json_decref(want);
+    json_decref(have);
+    free(file);
     return st;
 }
 

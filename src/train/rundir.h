@@ -7,6 +7,7 @@
  *   checkpoint.safetensors  while unfinished: what resuming needs
  *   prompt.safetensors      the learnt tensors; metadata says all that prediction needs but the backbone
  *   result.json             test results, full precision
+ *   cost.json               seconds, peak memory, learnable parameters: what depends on the machine
  *   DONE                    written last
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef GP_RUNDIR_H
@@ -39,6 +40,8 @@ typedef struct gp_run_identity {
 /* Creates the folder if need be, locks it, and finds or records what it holds. INVALID: in use, not a run folder though not empty, or a run
  * of another configuration (the first difference is named). */
 gopro_status gp_rundir_open(gp_rundir *r, const char *path, const gp_run_identity *id, gopro_error *err);
+/* Before anything is computed: INVALID if the folder holds a run with another backbone or other options; OK if it holds none. */
+gopro_status gp_rundir_check(const char *path, const gp_backbone *bb, const gp_options *settled, gopro_error *err);
 void gp_rundir_close(gp_rundir *r);
 char *gp_rundir_file(const gp_rundir *r, const char *name);    /* malloc'ed path, NULL when out of memory */
 gopro_status gp_rundir_finish(gp_rundir *r, gopro_error *err); /* writes DONE, removes the checkpoint */

@@ -23,6 +23,9 @@ gopro_status gp_train(const gp_train_job *j, gp_train_state *s, gopro_error *err
 /* One training step on blank images: how long a run will take and how much memory. */
 gopro_status gp_train_probe(double *seconds, gp_learner *l, const char *const *class_name, size_t K, gopro_error *err);
 
+/* Gives the method the clean shots' features, if it keeps any of them. */
+gopro_status gp_train_fit(gp_learner *l, const char *root, const gp_item *item, size_t n, gopro_error *err);
+
 /* Fills centring means (METHODS 3.7) from the clean shots, and the state's calibration numbers (5.7) from one pass of training views. */
 gopro_status gp_train_center(gp_learner *l, const char *root, const gp_item *item, size_t n, gopro_error *err);
 gopro_status gp_train_calibrate(gp_train_state *s, const gp_train_job *j, gp_image_store *store, const gp_item *item, size_t n,

@@ -6,13 +6,18 @@
 
 expect 0 '^gopro [0-9]+\.[0-9]+\.[0-9]+$' "$gopro" --version
 expect 0 'usage: gopro COMMAND' "$gopro" --help
-for c in zeroshot train eval protocol predict import data tokenize step pretrain doctor; do
+for c in zeroshot train eval protocol ablate report predict import data tokenize step pretrain doctor; do
     expect 0 "usage: gopro $c" "$gopro" $c --help
     expect 0 "usage: gopro $c" "$gopro" help $c
 done
 # Help is made from the option table: every option of the recorded configuration is in it.
 "$gopro" train --help >help.txt
 check "an option has no help" sh -c 'for o in optim.lr gopro.alpha M logit_scale data.skip_bad; do grep -q "^  $o " help.txt || exit 1; done'
+"$gopro" pretrain --help >help.txt
+check "an option of pretraining has no help" sh -c \
+  'for o in pretrain.objective pretrain.ssl_mlp_dim pretrain.lr precision seed; do grep -q "^  $o " help.txt || exit 1; done'
+expect 2 "pretrain.objective" "$gopro" pretrain --pairs none --out p pretrain.objective=simclr
+expect 3 "none" "$gopro" pretrain --pairs none --out p pretrain.objective=slip
 expect 2 "unknown command" "$gopro" help nothing
 
 printf '{"text": "a photo of a blue circle."}\n\n{"text":"  A  PHOTO &amp;amp; x"}\n' >texts.jsonl

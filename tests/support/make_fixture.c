@@ -173,7 +173,9 @@ int main(int argc, char **argv)
 {
     gopro_error err = {0};
     gopro_status st = GOPRO_E_INVALID;
-    gp_fail(&err, st, "usage: make_fixture model|nan FOLDER [seed] | features MODEL | load MODEL | compare FILE NAME | data FOLDER CLASSES TRAIN TEST");
+    gp_fail(
+        &err, st,
+        "usage: make_fixture model|nan FOLDER [seed] | features MODEL | load MODEL | compare FILE NAME | data FOLDER CLASSES TRAIN TEST");
     if (argc >= 3 && strcmp(argv[1], "model") == 0)
         st = make_model(argv[2], argc > 3 ? strtoull(argv[3], NULL, 10) : 1, false, &err);
     else if (argc == 3 && strcmp(argv[1], "nan") == 0)

@@ -218,6 +218,37 @@ static gp_var batchnorm(gp_tape *t, const gp_var *in, void *user)
     return gp_batchnorm(t, in[0], in[1], in[2], mean, var, user == NULL);
 }
 
+static gp_var columns(gp_tape *t, const gp_var *in, void *user)
+{
+    static const uint32_t col[] = {2, GP_NO_ROW, 0, 2};
+    (void)user;
+    return gp_columns(t, in[0], col, 4);
+}
+
+static gp_var affinity(gp_tape *t, const gp_var *in, void *user)
+{
+    static const gp_real used[] = {1, 1, 0, 1, 0, 1};
+    (void)user;
+    return gp_affinity(t, in[0], used, 2, (gp_real)1.7);
+}
+
+/* Column 1 of the classes has no row, shot 2 is none: their values are what they must be, and no gradient leaks. */
+static void test_classes(void **state)
+{
+    fixture *f = *state;
+    const gp_var in[] = {gt_input(f->a, &f->r, 3, 3), gt_input(f->a, &f->r, 2, 6)};
+    check(f, columns, in, 1);
+    check(f, affinity, in + 1, 1);
+    gp_tape *t = NULL;
+    assert_int_equal(gp_tape_create(&t, f->c, NULL), GOPRO_OK);
+    const gp_var y = columns(t, in, NULL), z = affinity(t, in + 1, NULL);
+    for (size_t i = 0; i < 3; i++) assert_true(y.v[4 * i + 1] == 0 && y.v[4 * i] == in[0].v[3 * i + 2] && y.v[4 * i + 2] == in[0].v[3 * i]);
+    const gp_real *a = in[1].v;
+    const double want = exp(1.7 * ((double)a[0] - 1)) + exp(1.7 * ((double)a[1] - 1));
+    assert_true(fabs((double)z.v[0] - want) < 1e-12 * want && in[1].g[2] == 0 && in[1].g[4] == 0);
+    gp_tape_free(&t);
+}
+
 static void test_batchnorm(void **state)
 {
     fixture *f = *state;
@@ -266,6 +297,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mix_layers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_products, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_classes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_batchnorm, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_operation_is_caught, setup, teardown),
     };

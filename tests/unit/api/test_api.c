@@ -31,6 +31,14 @@ static void null_arguments(void **state)
     assert_int_equal(gopro_train(&r, NULL, NULL, c, "d", GOPRO_ALL, "o", NULL, &err), GOPRO_E_INVALID);
     assert_non_null(strstr(err.msg, "model"));
     assert_int_equal(gopro_config_set(c, NULL, "1", &err), GOPRO_E_INVALID);
+    gopro_plan *plan = NULL;
+    assert_int_equal(gopro_plan_create(&plan, NULL, c, NULL, &err), GOPRO_E_INVALID);
+    assert_null(plan);
+    assert_int_equal(gopro_plan_run(NULL, NULL, 0, &err), GOPRO_E_INVALID);
+    assert_int_equal(gopro_plan_run_all(NULL, NULL, &err), GOPRO_E_INVALID);
+    assert_int_equal(gopro_report(NULL, GOPRO_TABLE_TEXT, NULL, "b2n", NULL, &err), GOPRO_E_INVALID);
+    assert_int_equal(gopro_report(NULL, GOPRO_TABLE_TEXT, "/nowhere", "b2n", NULL, &err), GOPRO_E_INVALID);
+    gopro_plan_free(&plan);
     gopro_config_free(&c);
     assert_null(c);
     gopro_config_free(&c);

@@ -245,6 +245,7 @@ static void for_one_method(void **state)
         {"for.coop.threads", "2", "threads cannot be set"},
         {"for.coop.gopro.alpha", "1", "gopro.alpha cannot be set for one method only"},
         {"for.coop.data.skip_bad", "1", "data.skip_bad cannot be set"},
+        {"for.coop.tip.alpha", "1", "tip.alpha cannot be set"},
     };
     static const char *const bad_yaml[][2] = {
         {"for: 3\n", "for"},
@@ -269,6 +270,10 @@ static void for_one_method(void **state)
     assert_string_equal(gp_options_text(o, "for.coop.coop.csc"), "1");
     assert_string_equal(gp_options_text(o, "M"), "2");
     assert_null(gp_options_text(o, "for.gopro.M"));
+    gp_options *own = gp_options_create();
+    assert_int_equal(gp_options_set(own, "for.tip_adapter.tip.alpha", "2", "x", NULL), GOPRO_OK);
+    assert_int_equal(gp_options_set(own, "for.linear_probe.probe.start", "text", "x", NULL), GOPRO_OK);
+    gp_options_free(&own);
     assert_int_equal(gp_options_set(o, "for.coop.optim.lr", "4e-3", "x", NULL), GOPRO_OK);
     /* written, read back, copied */
     gp_options *p = gp_options_create(), *q = NULL;

@@ -11,7 +11,7 @@
 #include <math.h>
 
 #include "eval/metrics.h"
-#include "eval/protocol.h"
+#include "results.h"
 
 #define close_to(a, b, tol) assert_true(fabs((a) - (b)) <= (tol))
 
@@ -94,27 +94,86 @@ static void seeds(void **state)
     close_to(gp_harmonic_mean(0, 0), 0, 0);
 }
 
+static const char *const two[] = {"CLIP|zeroshot", "GOPro|gopro"}, *const sets[] = {"a", "b", "c"};
+
 /* Two datasets, one method, two seeds; a third dataset lacks a seed and stays out. */
 static void average_is_hm_of_averages(void **state)
 {
     (void)state;
-    gp_b2n_cell cell[3] = {
-        {.base = {80, 90}, .novel = {60, 70}, .n = 2}, {.base = {40, 50}, .novel = {90, 90}, .n = 2}, {.base = {1}, .novel = {1}, .n = 1}};
-    gp_b2n t = {.n_methods = 1, .n_data = 3, .n_seeds = 2, .cell = cell};
-    assert_int_equal(gp_b2n_complete(&t), 2);
-    gp_b2n_row r = gp_b2n_average(&t, 0);
-    close_to(r.base.mean, 65, 1e-12);
-    close_to(r.base.sd, 5, 1e-12); /* of the averages 60 and 70 */
-    close_to(r.novel.mean, 77.5, 1e-12);
-    close_to(r.hm, 2 * 65 * 77.5 / (65 + 77.5), 1e-12);
-    r = gp_b2n_cell_row(&cell[0]);
-    close_to(r.hm, 2 * 85 * 65 / 150.0, 1e-12); /* not the mean of the seeds' HM */
+    gp_results *r = results_make(GP_B2N, two, 1, sets, 3, 2);
+    results_set(r, 0, 0, 0, 80, 60);
+    results_set(r, 0, 0, 1, 90, 70);
+    results_set(r, 1, 0, 0, 40, 90);
+    results_set(r, 1, 0, 1, 50, 90);
+    results_set(r, 2, 0, 0, 1, 1);
+    assert_int_equal(gp_results_complete(r), 2);
+    gp_row row = gp_results_average(r, 0);
+    close_to(row.v[0].mean, 65, 1e-12);
+    close_to(row.v[0].sd, 5, 1e-12); /* of the averages 60 and 70 */
+    close_to(row.v[1].mean, 77.5, 1e-12);
+    close_to(row.hm, 2 * 65 * 77.5 / (65 + 77.5), 1e-12);
+    close_to(row.f1.mean, (65 + 77.5) / 2 - 1, 1e-12);
+    row = gp_results_row(r, 0, 0);
+    close_to(row.hm, 2 * 85 * 65 / 150.0, 1e-12); /* not the mean of the seeds' HM */
+    row = gp_results_row(r, 2, 0);
+    assert_int_equal(row.n, 1);
+    gp_results_free(&r);
+}
+
+/* A method that failed everywhere has no average and does not take that of the others away; one that failed once does. */
+static void failures_and_averages(void **state)
+{
+    (void)state;
+    gp_results *r = results_make(GP_B2N, two, 2, sets, 2, 1);
+    results_set(r, 0, 0, 0, 50, 50);
+    results_set(r, 1, 0, 0, 70, 70);
+    results_cell(r, 0, 1, 0)->state = GP_CELL_FAILED;
+    results_cell(r, 1, 1, 0)->state = GP_CELL_FAILED;
+    assert_int_equal(gp_results_complete(r), 2);
+    close_to(gp_results_average(r, 0).hm, 60, 1e-12);
+    gp_row lost = gp_results_average(r, 1);
+    assert_int_equal(lost.n, 0);
+    assert_int_equal(lost.failed, 2);
+    assert_false(gp_results_rival(r, 2, 0).any);
+    results_set(r, 1, 1, 0, 71, 73);
+    assert_int_equal(gp_results_complete(r), 1);
+    close_to(gp_results_average(r, 0).hm, 70, 1e-12);
+    gp_results_free(&r);
+}
+
+/* Within a dataset the pairs are seeds, in the average datasets; the source of a transfer is no target. */
+static void rivals(void **state)
+{
+    (void)state;
+    gp_results *r = results_make(GP_XD, two, 2, sets, 3, 2);
+    for (size_t s = 0; s < 2; s++) {
+        results_set(r, 0, 0, s, 90, 0);
+        results_set(r, 0, 1, s, 10, 0);
+        results_set(r, 1, 0, s, 50, 0);
+        results_set(r, 1, 1, s, 51 + (double)s, 0);
+        results_set(r, 2, 0, s, 60, 0);
+        results_set(r, 2, 1, s, 63 + (double)s, 0);
+    }
+    gp_rival x = gp_results_rival(r, 3, 1);
+    assert_true(x.any && x.over_data && x.entry == 0);
+    assert_int_equal(x.test.n, 2);
+    close_to(x.d_hm, (1.5 + 3.5) / 2, 1e-12);
+    close_to(x.test.mean, 2.5, 1e-12);
+    close_to(x.test.t, 2.5, 1e-12); /* differences 1.5 and 3.5 */
+    x = gp_results_rival(r, 1, 1);
+    assert_true(x.any && !x.over_data);
+    close_to(x.test.t, 3, 1e-12); /* 1 and 2 */
+    gp_results_free(&r);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(macro_f1_counts_present_classes), cmocka_unit_test(calibration),
-                                       cmocka_unit_test(batches_do_not_matter), cmocka_unit_test(seeds),
-                                       cmocka_unit_test(average_is_hm_of_averages)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(macro_f1_counts_present_classes),
+                                       cmocka_unit_test(calibration),
+                                       cmocka_unit_test(batches_do_not_matter),
+                                       cmocka_unit_test(seeds),
+                                       cmocka_unit_test(average_is_hm_of_averages),
+                                       cmocka_unit_test(failures_and_averages),
+                                       cmocka_unit_test(rivals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,9 @@
 
 #include <cmocka.h>
 
+#include "base/rng.h"
 #include "grad/ops.h"
+#include "kernels/gemm.h"
 
 typedef struct fixture {
     gp_compute *c;
@@ -181,6 +183,67 @@ static void test_batchnorm_refuses_one_image(void **state)
     assert_non_null(strstr(e.msg, "at least 2"));
 }
 
+enum { N = 70, IN = 300, OUT = 260 }; /* large enough to be spread over the pool, with odd last blocks */
+
+typedef struct wide {
+    gp_real x[N * IN], w[OUT * IN], y[N * OUT], gz[N * OUT];
+    gp_real gx[N * IN], gw[OUT * IN];
+} wide;
+
+/* BN(x w^T) and its gradients for some gradient from above. */
+static void run_wide(wide *q, size_t threads)
+{
+    gp_compute *c = NULL;
+    gp_tape *t = NULL;
+    bool rx = false, rw = false;
+    gp_real mean[OUT] = {0}, var[OUT], gain[OUT], zero[OUT] = {0};
+    gp_rng r = gp_rng_make(6, GP_RNG_TEST, 0, 0);
+    for (size_t i = 0; i < N * IN; i++) q->x[i] = (gp_real)gp_rng_normal(&r);
+    for (size_t i = 0; i < OUT * IN; i++) q->w[i] = (gp_real)gp_rng_normal(&r);
+    for (size_t i = 0; i < OUT; i++) var[i] = 1, gain[i] = (gp_real)gp_rng_uniform(&r);
+    assert_int_equal(gp_compute_create(&c, threads, NULL, NULL), GOPRO_OK);
+    assert_int_equal(gp_tape_create(&t, c, NULL), GOPRO_OK);
+    const gp_tape_mark m = gp_tape_mark_get(t);
+    const gp_var x = {.v = q->x, .g = q->gx, .reached = &rx, .rows = N, .cols = IN};
+    const gp_var w = {.v = q->w, .g = q->gw, .reached = &rw, .rows = OUT, .cols = IN};
+    const gp_var z = gp_linear(t, x, w, (gp_var){0});
+    const gp_var y = gp_batchnorm(t, z, gp_const(gain, 1, OUT), gp_const(zero, 1, OUT), mean, var, true);
+    memcpy(q->y, z.v, sizeof q->y);
+    memcpy(y.g, q->x, sizeof q->gz);
+    gp_reach(y);
+    gp_tape_backward(t, m);
+    memcpy(q->gz, z.g, sizeof q->gz);
+    gp_tape_free(&t);
+    gp_compute_free(&c);
+}
+
+static double largest(const gp_real *x, size_t n)
+{
+    double top = 0;
+    for (size_t i = 0; i < n; i++) top = fmax(top, fabs((double)x[i]));
+    return top;
+}
+
+static void test_wide_products(void **state)
+{
+    wide *one = calloc(1, sizeof *one), *three = calloc(1, sizeof *three);
+    (void)state;
+    assert_true(one && three);
+    run_wide(one, 1);
+    run_wide(three, 3);
+    assert_memory_equal(one, three, sizeof *one);
+    /* what is left after the plain products are taken away */
+    gp_gemm_ref(false, true, N, OUT, IN, -1, one->x, IN, one->w, IN, 1, one->y, OUT);
+    gp_gemm_ref(false, false, N, IN, OUT, -1, one->gz, OUT, one->w, IN, 1, one->gx, IN);
+    gp_gemm_ref(true, false, OUT, IN, N, -1, one->gz, OUT, one->x, IN, 1, one->gw, IN);
+    assert_true(largest(one->y, N * OUT) < 1e-3);
+    assert_true(largest(one->gx, N * IN) < 1e-5 * (1 + largest(three->gx, N * IN)));
+    assert_true(largest(one->gw, OUT * IN) < 1e-5 * (1 + largest(three->gw, OUT * IN)));
+    assert_true(largest(three->gx, N * IN) > 1e-4 && largest(three->gw, OUT * IN) > 1e-5);
+    free(one);
+    free(three);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +256,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_records, setup, teardown),
         cmocka_unit_test_setup_teardown(test_batchnorm_statistics, setup, teardown),
         cmocka_unit_test_setup_teardown(test_batchnorm_refuses_one_image, setup, teardown),
+        cmocka_unit_test(test_wide_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,6 +58,7 @@ static void test_frequencies(void **state)
     (void)state;
     gp_image im = {0};
     assert_int_equal(gp_image_alloc(&im, R, R, 3, NULL), GOPRO_OK);
+    memset(im.px, 0, VIEW);
     for (size_t i = 0; i < (size_t)R * R; i++) im.px[3 * i] = i % R < R / 2 ? 0 : 200;
     float *x = malloc(VIEW * sizeof *x);
     int grey = 0, hard = 0, plain = 0, left = 0;

@@ -136,6 +136,20 @@ static void test_nt_xent_of_one_image_has_no_gradient(void **state)
     for (size_t i = 0; i < C; i++) assert_true(f->ga[i] == 0);
 }
 
+/* Two pairs on the axes of the plane: every row's partner is the nearest.  Then one row of b turns away to the other pair: it and its
+ * partner miss each other, the rows of the other pair still find theirs. */
+static void test_nt_xent_accuracy(void **state)
+{
+    fixture *f = *state;
+    gp_real a[] = {1, 0, 0, 1}, b[] = {2, (gp_real)0.1, (gp_real)0.1, 3};
+    double acc = -1;
+    const double l = value(gp_nt_xent_scored(f->t, gp_const(a, 2, 2), gp_const(b, 2, 2), 1, &acc));
+    assert_true(acc == 100 && l == value(gp_nt_xent(f->t, gp_const(a, 2, 2), gp_const(b, 2, 2), 1)));
+    b[0] = (gp_real)-0.5, b[1] = 3;
+    gp_nt_xent_scored(f->t, gp_const(a, 2, 2), gp_const(b, 2, 2), 1, &acc);
+    assert_true(acc == 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +157,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_distance, setup, teardown),
         cmocka_unit_test_setup_teardown(test_distance_zero_has_zero_gradient, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nt_xent, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nt_xent_accuracy, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nt_xent_of_one_image_has_no_gradient, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* test_pretrain.c - pretraining on drawings the test makes: loss falls, same bytes for any threads and after an interruption, captions.
+/* test_pretrain.c - pretraining on drawings the test makes, both objectives: losses fall, same bytes for any threads and after an
+ * interruption; captions, views.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include "image/image.h"
 #include "train/pretrain.h"
 #include "train/pretrain_pairs.h"
+#include "weights/safetensors.h"
 
 enum { SIZE = 16, CONCEPTS = 12, EACH = 3 };
 
@@ -62,18 +64,22 @@ static char *make_pairs(const char *folder)
 }
 
 typedef struct log_state {
-    double first, last;
+    double first, last, ssl_first, ssl_last;
     int polls, stop_at;
 } log_state;
 
 static void log_line(void *user, gp_log_level level, const char *text)
 {
     log_state *s = user;
-    double loss;
+    double loss, ssl;
     (void)level;
     if (sscanf(text, "step %*u/%*u loss %lf", &loss) == 1) {
         if (s->first == 0.0) s->first = loss;
         s->last = loss;
+    }
+    if (sscanf(text, "step %*u/%*u loss %*f acc %*f %% ssl %lf", &ssl) == 1) {
+        if (s->ssl_first == 0.0) s->ssl_first = ssl;
+        s->ssl_last = ssl;
     }
 }
 
@@ -83,7 +89,8 @@ static bool cancelled(void *user)
     return s->stop_at > 0 && ++s->polls > s->stop_at;
 }
 
-static gopro_status run(const char *list, const char *out, size_t threads, const char *steps, log_state *s)
+/* more: further options as key, value, ..., NULL */
+static gopro_status run(const char *list, const char *out, size_t threads, const char *const *more, log_state *s)
 {
     static const char *const set[][2] = {{"pretrain.image", "16"},     {"pretrain.patch", "8"},     {"pretrain.v_width", "32"},
                                          {"pretrain.v_layers", "2"},   {"pretrain.v_heads", "2"},   {"pretrain.t_width", "32"},
@@ -97,7 +104,8 @@ static gopro_status run(const char *list, const char *out, size_t threads, const
     gp_log log = {log_line, cancelled, s};
     assert_non_null(o);
     for (size_t i = 0; i < GP_COUNT(set); i++) assert_int_equal(gp_options_set(o, set[i][0], set[i][1], "test", &err), GOPRO_OK);
-    assert_int_equal(gp_options_set(o, "pretrain.steps", steps, "test", &err), GOPRO_OK);
+    assert_int_equal(gp_options_set(o, "pretrain.steps", "150", "test", &err), GOPRO_OK);
+    for (; *more; more += 2) assert_int_equal(gp_options_set(o, more[0], more[1], "test", &err), GOPRO_OK);
     assert_int_equal(gp_compute_create(&c, threads, NULL, &err), GOPRO_OK);
     gopro_status st = gp_pretrain(c, o, list, list, out, &log, &err);
     if (st != GOPRO_OK && st != GOPRO_E_CANCELLED) print_error("%s\n", err.msg);
@@ -106,9 +114,9 @@ static gopro_status run(const char *list, const char *out, size_t threads, const
     return st;
 }
 
-static void assert_same_model(const char *a, const char *b)
+static void assert_same_file(const char *a, const char *b, const char *name)
 {
-    char *pa = join(a, "model.safetensors"), *pb = join(b, "model.safetensors"), *da, *db;
+    char *pa = join(a, name), *pb = join(b, name), *da, *db;
     size_t na, nb;
     assert_int_equal(gp_read_file(&da, &na, pa, 1 << 24, NULL), GOPRO_OK);
     assert_int_equal(gp_read_file(&db, &nb, pb, 1 << 24, NULL), GOPRO_OK);
@@ -117,27 +125,116 @@ static void assert_same_model(const char *a, const char *b)
     free(da), free(db), free(pa), free(pb);
 }
 
+/* Tensors of the models, whatever their metadata; returns how many. */
+static size_t compare_models(const char *a, const char *b, bool *same)
+{
+    char *pa = join(a, "model.safetensors"), *pb = join(b, "model.safetensors");
+    gp_safetensors *fa = NULL, *fb = NULL;
+    assert_int_equal(gp_safetensors_open(&fa, pa, NULL), GOPRO_OK);
+    assert_int_equal(gp_safetensors_open(&fb, pb, NULL), GOPRO_OK);
+    const size_t n = gp_safetensors_count(fa);
+    *same = gp_safetensors_count(fb) == n;
+    for (size_t i = 0; i < n; i++) {
+        const gp_tensor *x = gp_safetensors_at(fa, i), *y = gp_safetensors_find(fb, x->name);
+        assert_null(strstr(x->name, "image_mlp"));
+        *same = *same && y && y->count == x->count && memcmp(x->data, y->data, x->count * gp_dtype_size(x->dtype)) == 0;
+    }
+    gp_safetensors_close(&fa);
+    gp_safetensors_close(&fb);
+    free(pa), free(pb);
+    return n;
+}
+
+static void remove_folder(const char *folder)
+{
+    char command[256];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
+static const char *const clip[] = {NULL}, *const slip[] = {"pretrain.objective", "slip", "pretrain.ssl_mlp_dim", "24", NULL};
+
+/* Runs with one and two threads, and interrupted; the log of the first one. */
+static log_state three_runs(const char *list, const char *folder, const char *const *more)
+{
+    char *a = join(folder, "a"), *b = join(folder, "b"), *c = join(folder, "c");
+    log_state one = {0}, two = {0}, stop = {.stop_at = 75}, go_on = {0};
+    assert_int_equal(run(list, a, 1, more, &one), GOPRO_OK);
+    print_message("loss %.3f -> %.3f, ssl %.3f -> %.3f\n", one.first, one.last, one.ssl_first, one.ssl_last);
+    assert_true(one.last < 0.9 * one.first);
+    assert_int_equal(run(list, b, 2, more, &two), GOPRO_OK);
+    assert_same_file(a, b, "model.safetensors");
+    assert_same_file(a, b, "pretrain.jsonl");
+    assert_int_equal(run(list, c, 2, more, &stop), GOPRO_E_CANCELLED);
+    char *early = join(c, "model.safetensors");
+    assert_false(gp_path_exists(early));
+    assert_int_equal(run(list, c, 1, more, &go_on), GOPRO_OK);
+    assert_same_file(a, c, "model.safetensors");
+    assert_same_file(a, c, "checkpoint.safetensors");
+    free(a), free(b), free(c), free(early);
+    return one;
+}
+
 static void test_runs(void **state)
 {
     char folder[] = "/tmp/gopro-pretrain-XXXXXX";
     (void)state;
     assert_non_null(mkdtemp(folder));
-    char *list = make_pairs(folder), *a = join(folder, "a"), *b = join(folder, "b"), *c = join(folder, "c");
-    log_state one = {0}, two = {0}, stop = {.stop_at = 75}, go_on = {0};
-    assert_int_equal(run(list, a, 1, "150", &one), GOPRO_OK);
-    print_message("loss %.3f -> %.3f\n", one.first, one.last);
-    assert_true(one.last < 0.9 * one.first);
-    assert_int_equal(run(list, b, 2, "150", &two), GOPRO_OK);
-    assert_same_model(a, b);
-    assert_int_equal(run(list, c, 2, "150", &stop), GOPRO_E_CANCELLED);
-    char *early = join(c, "model.safetensors");
-    assert_false(gp_path_exists(early));
-    assert_int_equal(run(list, c, 1, "150", &go_on), GOPRO_OK);
-    assert_same_model(a, c);
-    char command[256];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    assert_int_equal(system(command), 0);
-    free(list), free(a), free(b), free(c), free(early);
+    char *list = make_pairs(folder);
+    assert_true(three_runs(list, folder, clip).ssl_first == 0.0);
+    remove_folder(folder);
+    free(list);
+}
+
+static void test_slip(void **state)
+{
+    static const char *const bf16[] = {"pretrain.objective", "slip", "pretrain.ssl_mlp_dim", "24", "precision", "bf16", NULL};
+    static const char *const none[] = {"pretrain.objective", "slip", "pretrain.ssl_scale", "0", NULL};
+    char folder[] = "/tmp/gopro-pretrain-XXXXXX";
+    bool same = false;
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    char *list = make_pairs(folder), *f32 = join(folder, "f32"), *half = join(folder, "half"), *a = join(half, "a"), *x = join(f32, "a");
+    char *zero = join(folder, "zero"), *plain = join(folder, "plain");
+    log_state quiet = {0}, full = three_runs(list, f32, slip);
+    assert_true(full.ssl_last < 0.9 * full.ssl_first);
+    full = three_runs(list, half, bf16);
+    assert_true(full.ssl_last < 0.9 * full.ssl_first);
+    assert_true(compare_models(x, a, &same) > 40 && !same);
+    /* with weight 0 the model is CLIP's: the further term has its own random numbers and no other way into the weights */
+    assert_int_equal(run(list, zero, 2, none, &quiet), GOPRO_OK);
+    assert_int_equal(run(list, plain, 2, clip, &quiet), GOPRO_OK);
+    compare_models(zero, plain, &same);
+    assert_true(same);
+    compare_models(x, plain, &same);
+    assert_false(same);
+    remove_folder(folder);
+    free(list), free(f32), free(half), free(a), free(x), free(zero), free(plain);
+}
+
+/* Two views of a drawing differ in colours and crop, stay finite and follow from the stream alone. */
+static void test_ssl_views(void **state)
+{
+    enum { IMAGE = 24, N = 3 * IMAGE * IMAGE };
+    gp_drawing d = {.name = "cat"};
+    gp_view_config c = {.size = IMAGE, .scale_min = 0.08, .scale_max = 1, .mean = {0.5f, 0.5f, 0.5f}, .std = {0.5f, 0.5f, 0.5f}};
+    static float x[3][N];
+    size_t white = 0;
+    (void)state;
+    assert_int_equal(gp_image_alloc(&d.rgba, SIZE, SIZE, 4, NULL), GOPRO_OK);
+    memset(d.rgba.px, 0, (size_t)4 * SIZE * SIZE); /* all background */
+    for (uint64_t i = 0; i < 300; i++) {
+        gp_rng a = gp_rng_make(1, GP_RNG_VIEW_SSL_A, 0, i), b = gp_rng_make(1, GP_RNG_VIEW_SSL_B, 0, i), again = a;
+        assert_int_equal(gp_pairs_ssl_view(x[0], &d, &c, &a, NULL), GOPRO_OK);
+        assert_int_equal(gp_pairs_ssl_view(x[1], &d, &c, &b, NULL), GOPRO_OK);
+        assert_int_equal(gp_pairs_ssl_view(x[2], &d, &c, &again, NULL), GOPRO_OK);
+        assert_memory_equal(x[0], x[2], sizeof x[0]);
+        for (size_t k = 0; k < 3; k++) /* an empty drawing gives an empty view: nothing but background comes in */
+            for (size_t p = 1; p < (size_t)IMAGE * IMAGE; p++) assert_true(x[0][k * IMAGE * IMAGE + p] == x[0][k * IMAGE * IMAGE]);
+        white += x[0][0] == 1.0f && x[1][0] == 1.0f;
+    }
+    assert_true(white > 0 && white < 200);
+    gp_image_free(&d.rgba);
 }
 
 static void test_captions(void **state)
@@ -195,6 +292,7 @@ static void test_bad_list(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_captions), cmocka_unit_test(test_bad_list), cmocka_unit_test(test_runs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_captions), cmocka_unit_test(test_bad_list), cmocka_unit_test(test_ssl_views),
+                                       cmocka_unit_test(test_runs), cmocka_unit_test(test_slip)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
