@@ -29,8 +29,9 @@ static void print_json(cli *c, const gopro_result *r)
     }
     double hm = gopro_result_harmonic_mean(r);
     if (hm > 0.0) json_object_set_new(test, "hm", json_real(hm));
-    json_t *j = json_pack("{s:s,s:s,s:b,s:I,s:o}", "method", gopro_result_method(r), "dataset", gopro_result_dataset(r), "already_done",
-                          gopro_result_was_done(r), "parameters", (json_int_t)gopro_result_parameters(r), "test", test);
+    json_t *j = json_pack("{s:s,s:s,s:b,s:I,s:s,s:o}", "method", gopro_result_method(r), "dataset", gopro_result_dataset(r), "already_done",
+                          gopro_result_was_done(r), "parameters", (json_int_t)gopro_result_parameters(r), "model_selection",
+                          gopro_result_model_selection(r), "test", test);
     if (gopro_result_class_count(r) > 0 && cli_flag_value(c, "per-class")) {
         json_t *per = json_object();
         for (size_t k = 0; k < gopro_result_class_count(r); k++) {
@@ -57,6 +58,7 @@ static void print_text(cli *c, const gopro_result *r)
                v.accuracy, v.macro_f1, v.ece, v.nll, v.brier, v.images, v.classes);
     }
     if (gopro_result_harmonic_mean(r) > 0.0) printf("  HM             %6.2f\n", gopro_result_harmonic_mean(r));
+    if (strcmp(gopro_result_model_selection(r), "last epoch") != 0) printf("  kept: %s\n", gopro_result_model_selection(r));
     if (!cli_flag_value(c, "per-class")) return;
     for (size_t k = 0; k < gopro_result_class_count(r); k++)
         printf("  %6.2f  %s\n", gopro_result_class_accuracy(r, k), gopro_result_class_name(r, k));

@@ -25,6 +25,8 @@ GOPRO_API int gopro_result_was_done(const gopro_result *result); /* the run fold
 GOPRO_API const char *gopro_result_method(const gopro_result *result);
 GOPRO_API const char *gopro_result_dataset(const gopro_result *result);
 GOPRO_API size_t gopro_result_parameters(const gopro_result *result);
+/* How the tested epoch was chosen: "last epoch", "best epoch on validation images", or on the test images, which it says is a leak. */
+GOPRO_API const char *gopro_result_model_selection(const gopro_result *result);
 GOPRO_API size_t gopro_result_class_count(const gopro_result *result); /* of gopro_evaluate: per-class results; else 0 */
 GOPRO_API const char *gopro_result_class_name(const gopro_result *result, size_t k);
 GOPRO_API double gopro_result_class_accuracy(const gopro_result *result, size_t k); /* NaN: no image */

@@ -73,6 +73,14 @@ CASES = {
         case(), case("wide_image", n_ctx=1, batch=2), case("deep", classes=1), case("wide_text", n_ctx=16, names="long"),
         case("one_block", lambda_sem1=0.0), case("tiny", lambda_ce=0.0, lambda_con=2.0),
     ],
+    "gopro": [
+        case(), case("wide_image", n_ctx=1, batch=3), case("deep", classes=1, batch=3), case("wide_text", n_ctx=16, names="long"),
+        case("one_block", batch=7, classes=7), case("tiny", names="long", classes=12, n_ctx=2), case("deep", n_ctx=8, classes=10, batch=5),
+        *[case(g, **o) for g, o in (
+            ("tiny", dict(sem="l2_label")), ("deep", dict(pv_in_ce=1)), ("wide_image", dict(pv_in_ce=1, sem="l2_label", lambda_con=1.0)),
+            ("one_block", dict(train_q=0)), ("wide_text", dict(lambda_sem1=0.0, tau=0.5)), ("tiny", dict(lambda_ce=0.0, lambda_sem2=30.0)),
+            ("deep", dict(lambda_con=0.0)), ("tiny", dict(lambda_con=0.0, pv_in_ce=1, lambda_sem2=0.0)))],
+    ],
 }
 # name: (method, options[, "train"])
 FIXTURES = {
@@ -90,7 +98,60 @@ FIXTURES = {
     "stylip_train": ("stylip", dict(batch=2, classes=6, n_ctx=2), "train"),
     "slip": ("slip", dict(batch=3, classes=6, mlp_dim=12)),
     "slip_train": ("slip", dict(batch=3, classes=6, mlp_dim=6), "train"),
+    "release": ("gopro", dict(batch=3, classes=6)),
+    "release_one": ("gopro", dict(batch=5, classes=1, n_ctx=1)),
+    "release_repaired": ("gopro", dict(batch=3, classes=4, n_ctx=2, sem="l2_label", pv_in_ce=1, lambda_con=1.0)),
+    "release_few": ("gopro", dict(batch=3, classes=4, n_ctx=3, lambda_sem1=0.0, lambda_sem2=20.0, train_q=0, tau=0.5)),
+    "release_train": ("gopro", dict(batch=3, classes=6), "train"),
 }
+# Settings of the released variant that ORACLE does not have; release_loss computes them.
+RELEASE = {"sem": "mse_all", "pv_in_ce": 0, "train_q": 1, "lambda_ce": 1.0, "lambda_sem1": 1.0, "lambda_sem2": 1.0, "lambda_con": 0.1, "tau": 0.1}
+
+
+def release_loss(oracle, settings):
+    """The released variant of GOPro with its defects kept or repaired, as a loss in ORACLE's sense."""
+    import torch
+    import torch.nn.functional as F
+    m, s = oracle.methods, {**RELEASE, **settings}
+
+    def loss(cls, clip, p, inp, o, state):
+        out, label, emb = {}, inp["label"], clip.embed(inp["tokens"])
+        weight = {"image": 1, "view_moco": s["lambda_sem1"], "view_augmix": s["lambda_sem2"]}
+        used = [v for v in cls.views if weight[v] or (v == "view_moco" and s["lambda_con"])]
+        feats, texts = {}, {}
+        for v in used:
+            states = []
+            out[f"{v}.image_features"] = clip.image(inp[v], states=states)
+            feats[v] = m.unit(out[f"{v}.image_features"])
+            if not weight[v]:
+                continue
+            shift = cls.shift(p, states)
+            t = torch.stack([clip.text(m.splice(emb, p["ctx"] + d), inp["tokens"]) for d in shift])
+            texts[v] = m.unit(t)
+            out[f"{v}.ctx_shift"] = shift
+            if v == "image" or s["sem"] == "mse_all":
+                out[f"{v}.text_features"] = t
+        q = p if s["train_q"] else {k: x.detach() for k, x in p.items()}
+        z = {v: m.batch_norm(q, "simproj.batchnorm", m.linear(q, "simproj.linear", feats[v]), state, "batchnorm")
+             for v in used[:2] if (v != "view_augmix" and s["lambda_con"]) or (v == "image" and s["pv_in_ce"])}
+        out.update({f"simproj.{v}": x for v, x in z.items()})
+        out["logits"] = clip.logits(z["image"] if s["pv_in_ce"] else feats["image"], out["image.text_features"])
+        parts, total = {}, 0
+        if s["lambda_ce"]:
+            parts["ce"] = (s["lambda_ce"], F.cross_entropy(out["logits"], label))
+        for v in ("view_moco", "view_augmix"):
+            if weight[v]:
+                rows = torch.arange(len(label)), label
+                apart = F.mse_loss(texts["image"], texts[v]) if s["sem"] == "mse_all" else m.distance(texts["image"][rows], texts[v][rows]).mean()
+                parts[v.replace("view", "sem")] = (weight[v], apart)
+        if s["lambda_con"]:
+            parts["con"] = (s["lambda_con"], m.nt_xent(z["image"], z["view_moco"], s["tau"]))
+        for k, (w, x) in parts.items():
+            total = total + w * x
+            out[f"loss.{k}"] = x
+        out.update({k: x.clone() for k, x in state.items()})
+        return total, out
+    return classmethod(loss)
 
 
 def long_names(cfg, n_cls, n_words, g):
@@ -112,10 +173,12 @@ class Oracle:
         sys.path.insert(0, folder)
         import cases
         import clip
+        import methods
         import store
         import torch
         torch.set_num_threads(1)
-        self.cases, self.clip, self.store = cases, clip, store
+        self.cases, self.clip, self.methods, self.store = cases, clip, methods, store
+        self.release = methods.GOPro.loss
         self.short = cases.make_tokens
 
     def weights(self, geometry, path):
@@ -132,10 +195,16 @@ class Oracle:
         o = dict(options)
         self.cases.make_tokens = long_names if o.pop("names", "short") == "long" else self.short
         o.pop("geometry", None)
+        own = {k: o.pop(k) for k in RELEASE if method == "gopro" and k in o}
+        self.methods.GOPro.loss = release_loss(self, own) if own else self.release
         o = replace(self.cases.Options(), method=method, f64=f64, **o)
         self.cases.run_case(cfg, w, o, path)
         if train:
             self.cases.run_train(cfg, w, path, {"f64": f64}, self.cases.Schedule(), train)
+        for p in (path, train) if own else ():
+            if p:
+                tensors, meta = self.store.load_safetensors(p)
+                self.store.save_safetensors(p, tensors, {**meta, **own})
 
 
 def differences(expected, found):
@@ -202,7 +271,8 @@ def record(a):
     for name in a.name:
         method, options, *train = FIXTURES[name]
         path = os.path.join(a.folder, name + ".safetensors")
-        oracle.make(cfg, w, method, options, path, path if train else None, f64=False)
+        # double where L_Con can be so small that single precision leaves it few digits
+        oracle.make(cfg, w, method, options, path, path if train else None, f64=method == "gopro")
         tensors, meta = oracle.store.load_safetensors(path)
         oracle.store.save_safetensors(path, {k: v for k, v in tensors.items() if not k.startswith("aux.")}, meta)
     return 0

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "eval/predict.h"
+#include "eval/select.h"
 
 static gopro_status null_argument(gopro_error *err, const char *names)
 {
@@ -55,6 +56,11 @@ const char *gopro_result_dataset(const gopro_result *result)
 size_t gopro_result_parameters(const gopro_result *result)
 {
     return result->r.parameters;
+}
+
+const char *gopro_result_model_selection(const gopro_result *result)
+{
+    return gp_select_words(result->r.select);
 }
 
 size_t gopro_result_class_count(const gopro_result *result)

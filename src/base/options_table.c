@@ -24,7 +24,8 @@
     }
 
 const gp_opt gp_opts[] = {
-    CHOICE_OPT("method", "gopro", "zeroshot|slip|coop|cocoop|maple|stylip|gopro|linear_probe|tip_adapter", "what is trained and tested"),
+    CHOICE_OPT("method", "gopro", "zeroshot|slip|coop|cocoop|maple|stylip|gopro|gopro_release|linear_probe|tip_adapter",
+               "what is trained and tested"),
     INT_OPT("seed", "1", 0, 9007199254740992.0, "names every random stream of a run"),
     INT_OPT("shots", "16", 1, 1e6, "training images per class; a class with fewer gives all it has"),
     INT_OPT("M", "4", 1, 64,
@@ -41,6 +42,8 @@ const gp_opt gp_opts[] = {
      .max = 1e4,
      .choices = "checkpoint|fit",
      .help = "factor of the logits: the checkpoint's, fitted to the training shots, or a number"},
+    CHOICE_OPT("select", "last", "last|best_val|best_test",
+               "which epoch is kept: the last, the best on validation images, or the best on TEST images (measures that leak, no result)"),
 
     CHOICE_OPT("model.activation", "checkpoint", "checkpoint|quickgelu|gelu", "of both towers; the checkpoint's own evidence, or chosen"),
     INT_OPT("model.v_heads", "0", 0, 4096, "attention heads of the image tower; 0: by the checkpoint"),
@@ -78,6 +81,21 @@ const gp_opt gp_opts[] = {
     CHOICE_OPT("gopro.moco_recipe", "1", "1|2|random", "which MoCo v3 augmentation makes the second view"),
     CHOICE_OPT("gopro.augmix_base", "same_crop", "same_crop|own_crop", "AugMix of the clean view's crop or of a crop of its own"),
     INT_OPT("gopro.augmix_severity", "1", 1, 10, "strength of the AugMix operations"),
+
+    BOOL_OPT("gopro_release.pv_in_ce", "0", "logits from the projected image feature; the released code's read the plain one"),
+    BOOL_OPT("gopro_release.train_q", "1", "train the projector; 0: frozen, as in the first published version"),
+    CHOICE_OPT("gopro_release.sem", "mse_all", "mse_all|l2_label",
+               "semantic loss: mean square over all classes, or L2 distance of the true class's text features"),
+    CHOICE_OPT("gopro_release.views", "wrapped", "wrapped|crop|image",
+               "what views are cut from: the normalised crop's wrapped bytes, the crop, or the decoded image"),
+    CHOICE_OPT("gopro_release.moco_norm", "imagenet", "imagenet|clip", "constants that normalise the MoCo view"),
+    CHOICE_OPT("gopro_release.augmix_index", "first", "first|own",
+               "AugMix views of the batch's first image, compared with all images, or of each image"),
+    REAL_OPT("gopro_release.tau", "0.1", 1e-4, 100, "temperature of the contrastive loss"),
+    REAL_OPT("gopro_release.lambda_ce", "1", 0, 1e6, "weight of the cross-entropy; 0: not computed"),
+    REAL_OPT("gopro_release.lambda_sem1", "1", 0, 1e6, "weight of the semantic loss of the MoCo view; 0: not computed"),
+    REAL_OPT("gopro_release.lambda_sem2", "1", 0, 1e6, "weight of the semantic loss of the AugMix view; 0: not computed"),
+    REAL_OPT("gopro_release.lambda_con", "0.1", 0, 1e6, "weight of the contrastive loss; 0: not computed"),
 
     CHOICE_OPT("coop.position", "end", "end|middle|front", "where the class name stands among the context tokens"),
     BOOL_OPT("coop.csc", "0", "a context of its own for every class; such contexts cannot classify other classes"),

@@ -76,9 +76,14 @@ static gopro_status make_item(gp_loader *l, gp_batch *b, size_t j, gopro_error *
     float *x[GP_LOADER_VIEWS];
     for (size_t v = 0; v < GP_LOADER_VIEWS; v++) x[v] = b->view[v] ? b->view[v] + j * l->item_floats : NULL;
     gopro_status st = gp_image_store_get(l->store, b->sample[j], &own, &im, err);
-    if (st == GOPRO_OK) st = gp_views_make(x[0], x[1], x[2], im, &l->c.view, l->c.seed, b->epoch, b->sample[j], err);
+    float *augmix = l->c.view.augmix_first && j > 0 ? x[2] : NULL; /* of the batch's first image, drawn for this one */
+    if (st == GOPRO_OK) st = gp_views_make(x[0], x[1], augmix ? NULL : x[2], im, &l->c.view, l->c.seed, b->epoch, b->sample[j], err);
     for (uint32_t a = 0; a < 2 && st == GOPRO_OK; a++)
         if (x[3 + a]) st = gp_ssl_view_make(x[3 + a], im, &l->c.view, l->c.seed, b->epoch, b->sample[j], a, err);
+    gp_image_free(&own);
+    if (st != GOPRO_OK || !augmix) return st;
+    st = gp_image_store_get(l->store, b->sample[0], &own, &im, err);
+    if (st == GOPRO_OK) st = gp_views_augmix(augmix, im, &l->c.view, l->c.seed, b->epoch, b->sample[0], b->sample[j], err);
     gp_image_free(&own);
     return st;
 }

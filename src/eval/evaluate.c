@@ -48,10 +48,15 @@ static gopro_status own_tower(void *user, float *feat, const float *pixels, size
 gopro_status gp_testset_open(gp_testset *t, gp_learner *l, const gp_dataset *d, const gp_options *o, const char *cache_dir,
                              const gp_watch *w, gopro_error *err)
 {
+    return gp_testset_open_items(t, l, d, d->test.item, d->test.n, o, cache_dir, w, err);
+}
+
+gopro_status gp_testset_open_items(gp_testset *t, gp_learner *l, const gp_dataset *d, const gp_item *item, size_t n, const gp_options *o,
+                                   const char *cache_dir, const gp_watch *w, gopro_error *err)
+{
     const gp_backbone *b = l->bb;
-    t->data = d;
-    t->features = NULL;
-    gp_features_request q = {.model = b->model, .precision = b->precision, .root = d->root, .item = d->test.item, .n = d->test.n};
+    *t = (gp_testset){.data = d, .item = item, .n = n};
+    gp_features_request q = {.model = b->model, .precision = b->precision, .root = d->root, .item = item, .n = n};
     q.stats = (l->method->wants & GP_WANT_STATS) != 0;
     q.skip_bad = gp_opt_bool(o, "data.skip_bad");
     q.cache_dir = cache_dir;
@@ -66,15 +71,15 @@ void gp_testset_close(gp_testset *t)
     gp_features_free(&t->features);
 }
 
-/* Where a label set's test images stand in the dataset's list; both are in the same order and share their path strings. */
-static size_t locate(uint32_t *row, uint32_t *label, const gp_testset *t, const gp_labelset *ls)
+/* Where the images of a label set stand in the list; both are in the same order and share their path strings. */
+static size_t locate(uint32_t *row, uint32_t *label, const gp_testset *t, const gp_item *item, size_t n_items)
 {
     size_t n = 0;
-    for (size_t i = 0, j = 0; i < t->data->test.n && j < ls->n_test; i++) {
-        if (t->data->test.item[i].path != ls->test[j].path) continue;
+    for (size_t i = 0, j = 0; i < t->n && j < n_items; i++) {
+        if (t->item[i].path != item[j].path) continue;
         if (!t->features->bad[i]) {
             row[n] = (uint32_t)i;
-            label[n++] = ls->test[j].label;
+            label[n++] = item[j].label;
         }
         j++;
     }
@@ -125,7 +130,8 @@ static void gather(const buffers *b, const gp_features *f, size_t first, size_t 
     }
 }
 
-gopro_status gp_evaluate(gp_metrics *m, gp_learner *l, const gp_testset *t, const gp_labelset *ls, const gp_watch *w, gopro_error *err)
+static gopro_status evaluate(gp_metrics *m, gp_learner *l, const gp_testset *t, const gp_labelset *ls, const gp_item *item, size_t n_items,
+                             const gp_watch *w, gopro_error *err)
 {
     size_t batch = (size_t)gp_opt_int(l->opt, "test.batch");
     gp_classifier *c = NULL;
@@ -134,8 +140,8 @@ gopro_status gp_evaluate(gp_metrics *m, gp_learner *l, const gp_testset *t, cons
     gopro_status st = gp_classifier_create(&c, l, ls->class_name, ls->K, t->data->template_text, err);
     if (st != GOPRO_OK) return st;
     GP_CHECK(gp_metrics_init(m, ls->K, err));
-    GP_CHECK(buffers_make(&b, t->features, ls->n_test, batch, ls->K, gp_classifier_wants_stats(c), err));
-    size_t n = locate(b.row, b.label, t, ls);
+    GP_CHECK(buffers_make(&b, t->features, n_items, batch, ls->K, gp_classifier_wants_stats(c), err));
+    size_t n = locate(b.row, b.label, t, item, n_items);
     double t0 = gp_seconds();
     for (size_t i = 0; i < n; i += batch) {
         size_t k = gp_min_size(batch, n - i);
@@ -149,10 +155,20 @@ gopro_status gp_evaluate(gp_metrics *m, gp_learner *l, const gp_testset *t, cons
         gp_progress p = {.what = "test", .done = i + k, .total = n};
         gp_watch_tell(w, &p, t0, i + k, i + k);
     }
-    if (n == 0) st = gp_fail(err, GOPRO_E_DATA, "'%s' has no test images for these classes", t->data->root);
+    if (n == 0) st = gp_fail(err, GOPRO_E_DATA, "'%s' has no images to test these classes on", t->data->root);
 out:
     if (st != GOPRO_OK) gp_metrics_free(m);
     buffers_free(&b);
     gp_classifier_free(&c);
     return st;
+}
+
+gopro_status gp_evaluate(gp_metrics *m, gp_learner *l, const gp_testset *t, const gp_labelset *ls, const gp_watch *w, gopro_error *err)
+{
+    return evaluate(m, l, t, ls, ls->test, ls->n_test, w, err);
+}
+
+gopro_status gp_evaluate_val(gp_metrics *m, gp_learner *l, const gp_testset *t, const gp_labelset *ls, const gp_watch *w, gopro_error *err)
+{
+    return evaluate(m, l, t, ls, ls->val, ls->n_val, w, err);
 }

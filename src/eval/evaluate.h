@@ -20,18 +20,25 @@ bool gp_classifier_wants_stats(const gp_classifier *c);
 gopro_status gp_classifier_logits(gp_classifier *c, gp_real *logits, const float *feat, const float *mu, const float *sigma, size_t B,
                                   gopro_error *err);
 
-/* Test images of a dataset with their features, shared by the label sets of a run: read from the cache or put there, but for a method with
+/* Images of a dataset with their features, shared by the label sets of a run: read from the cache or put there, but for a method with
  * an image tower of its own, whose features hold for the one learner and stay in memory. */
 typedef struct gp_testset {
     const gp_dataset *data;
-    gp_features *features; /* of data->test, in order */
+    const gp_item *item; /* [n] borrowed */
+    size_t n;
+    gp_features *features; /* of item, in order */
 } gp_testset;
-/* Options data.skip_bad and test.cache_mib; cache_dir may be NULL. */
+/* The test images.  Options data.skip_bad and test.cache_mib; cache_dir may be NULL. */
 gopro_status gp_testset_open(gp_testset *t, gp_learner *l, const gp_dataset *d, const gp_options *o, const char *cache_dir,
                              const gp_watch *w, gopro_error *err);
+/* Others of the dataset's images, such as a label set's validation images. */
+gopro_status gp_testset_open_items(gp_testset *t, gp_learner *l, const gp_dataset *d, const gp_item *item, size_t n, const gp_options *o,
+                                   const char *cache_dir, const gp_watch *w, gopro_error *err);
 void gp_testset_close(gp_testset *t);
 
 /* Accuracy and the rest of a label set's test images; m: free with gp_metrics_free. */
 gopro_status gp_evaluate(gp_metrics *m, gp_learner *l, const gp_testset *t, const gp_labelset *ls, const gp_watch *w, gopro_error *err);
+/* The same on a label set's validation images; t holds them. */
+gopro_status gp_evaluate_val(gp_metrics *m, gp_learner *l, const gp_testset *t, const gp_labelset *ls, const gp_watch *w, gopro_error *err);
 
 #endif

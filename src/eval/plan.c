@@ -170,6 +170,10 @@ static gopro_status copy_request(gp_plan *p, const gp_plan_request *q, gopro_err
     p->opt = gp_options_clone(q->opt);
     p->bb = q->bb;
     memcpy(p->backbone, q->bb->weights->hash, sizeof p->backbone);
+    snprintf(p->select, sizeof p->select, "%s", gp_opt_string(q->opt, "select"));
+    for (size_t e = 0; e < q->n_entries; e++)
+        for (size_t i = 0; i < q->entry[e].n_options; i++)
+            if (strncmp(q->entry[e].option[i], "select=", 7) == 0) p->select[0] = '\0';
     p->entry = calloc(q->n_entries, sizeof *p->entry);
     if (!p->name || !p->title || !p->axis || !p->out || !p->backbone_path || !p->opt || !p->entry)
         return gp_fail_nomem(err, sizeof *p, "a plan");

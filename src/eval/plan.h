@@ -65,7 +65,8 @@ typedef struct gp_plan {
     size_t n_units;
     size_t *index; /* [trained datasets][n_entries][n_seeds] -> unit */
     char backbone[65], *backbone_path;
-    bool embedded; /* the datasets are the embedded drawings */
+    bool embedded;   /* the datasets are the embedded drawings */
+    char select[16]; /* option select of all runs; "" where the entries differ in it */
     /* in a plan that can be run */
     gp_backbone *bb;
     gp_options *opt;

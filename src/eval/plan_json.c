@@ -41,10 +41,10 @@ gopro_status gp_plan_write(const gp_plan *p, gopro_error *err)
     json_t *seeds = json_array(), *sets = json_array();
     for (size_t s = 0; s < p->n_seeds; s++) json_array_append_new(seeds, json_integer((json_int_t)p->seed[s]));
     for (size_t d = 0; d < p->n_data; d++) json_array_append_new(sets, json_string(p->dataset[d]));
-    json_t *j =
-        json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:o}", "schema", GP_PLAN_SCHEMA, "protocol", gp_protocol_name(p->protocol),
-                  "title", p->title, "axis", p->axis, "backbone", p->backbone, "backbone_path", p->backbone_path, "embedded_drawings",
-                  (int)p->embedded, "seeds", seeds, "datasets", sets, "entries", entries_json(p), "runs", runs_json(p));
+    json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:o,s:o,s:o,s:o}", "schema", GP_PLAN_SCHEMA, "protocol",
+                          gp_protocol_name(p->protocol), "title", p->title, "axis", p->axis, "backbone", p->backbone, "backbone_path",
+                          p->backbone_path, "embedded_drawings", (int)p->embedded, "select", p->select, "seeds", seeds, "datasets", sets,
+                          "entries", entries_json(p), "runs", runs_json(p));
     char *text = j ? json_dumps(j, JSON_INDENT(1)) : NULL, *folder = gp_path_join(p->out, p->name);
     char *path = folder ? gp_path_join(folder, "plan.json") : NULL;
     gopro_status st = text && path ? gp_mkdirs(folder, err) : gp_fail_nomem(err, 0, "plan.json");
@@ -151,7 +151,9 @@ gopro_status gp_plan_read(gp_plan **p, const char *out, const char *name, gopro_
         x->axis = text_of(j, "axis");
         x->backbone_path = text_of(j, "backbone_path");
         x->embedded = json_is_true(json_object_get(j, "embedded_drawings"));
+        const char *select = json_string_value(json_object_get(j, "select"));
         snprintf(x->backbone, sizeof x->backbone, "%s", hash);
+        snprintf(x->select, sizeof x->select, "%s", select ? select : "last");
         ok = x->name && x->out && x->title && x->axis && x->backbone_path && lists_read(x, j);
     }
     if (!ok) st = gp_fail(err, GOPRO_E_FORMAT, "%s: not a plan of this version", path);

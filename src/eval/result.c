@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "eval/run.h"
+#include "eval/select.h"
 
 #define GP_RESULT_SCHEMA 1
 
@@ -47,8 +48,13 @@ gopro_status gp_result_write(const char *path, const gp_run_result *r, const gp_
                               r->best_scale, "shift_spread", r->spread, "context_drift", r->drift);
     json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:o,s:o}", "schema", GP_RESULT_SCHEMA, "version", GOPRO_VERSION,
                           "method", r->method, "dataset", r->dataset, "subset", r->subset, "seed", (json_int_t)r->seed, "backbone",
-                          r->backbone, "draw", draw_hash, "precision", gp_opt_string(l->opt, "precision"), "model_selection", "last epoch",
-                          "train", train, "test", test);
+                          r->backbone, "draw", draw_hash, "precision", gp_opt_string(l->opt, "precision"), "model_selection",
+                          gp_select_words(r->select), "train", train, "test", test);
+    if (j && r->selected_epoch > 0)
+        json_object_set_new(j, "selection",
+                            json_pack("{s:s,s:I,s:f,s:f,s:b}", "rule", r->select, "epoch", (json_int_t)r->selected_epoch, "accuracy",
+                                      r->selection_accuracy, "last_epoch_accuracy", r->last_selection, "on_test_images",
+                                      (int)(strcmp(r->select, "best_test") == 0)));
     return write_json(path, j, "result.json", err);
 }
 
@@ -111,6 +117,12 @@ gopro_status gp_result_read(gp_run_result *r, const char *path, gopro_error *err
         if (o) scores_read(&r->test[s], o);
     }
     r->hm = number(test, "hm");
+    const json_t *selection = json_object_get(j, "selection");
+    text_of(r->select, sizeof r->select, selection, "rule");
+    if (!selection) snprintf(r->select, sizeof r->select, "last");
+    r->selected_epoch = count(selection, "epoch");
+    r->selection_accuracy = number(selection, "accuracy");
+    r->last_selection = number(selection, "last_epoch_accuracy");
     r->train_images = count(train, "images");
     r->parameters = count(train, "parameters");
     r->final_loss = number(train, "loss");

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "eval/select.h"
 #include "train/prompt_file.h"
 
 typedef struct run {
@@ -22,6 +23,7 @@ typedef struct run {
     gp_rundir dir;
     gp_train_state state;
     gp_testset test;
+    gp_selection selection; /* of the epoch that is kept; open unless select=last */
     gp_metrics m[3];
     gp_cost cost; /* of earlier attempts and this one */
 } run;
@@ -30,6 +32,7 @@ static void run_close(run *x)
 {
     for (size_t s = 0; s < 3; s++) gp_metrics_free(&x->m[s]);
     gp_testset_close(&x->test);
+    gp_selection_close(&x->selection);
     gp_train_state_free(&x->state);
     gp_rundir_close(&x->dir);
     gp_learner_free(&x->l);
@@ -128,9 +131,15 @@ static gopro_status test_one(run *x, gp_run_result *r, gp_subset s, const gp_lab
     return GOPRO_OK;
 }
 
+static gopro_status open_test(run *x, gopro_error *err)
+{
+    if (x->test.features) return GOPRO_OK;
+    return gp_testset_open(&x->test, x->l, x->data, x->opt, x->q->cache, x->w, err);
+}
+
 static gopro_status test_all(run *x, gp_run_result *r, gopro_error *err)
 {
-    GP_TRY(gp_testset_open(&x->test, x->l, x->data, x->opt, x->q->cache, x->w, err));
+    GP_TRY(open_test(x, err));
     GP_TRY(test_one(x, r, x->q->subset, &x->labels, err));
     if (x->q->subset != GP_BASE) return GOPRO_OK;
     if (x->l->setup.csc && !x->l->setup.open_set) {
@@ -162,6 +171,10 @@ static void fill_result(const run *x, gp_run_result *r)
     r->best_scale = s->best_scale;
     r->spread = s->spread;
     r->drift = gp_learner_drift(x->l);
+    snprintf(r->select, sizeof r->select, "%s", gp_learner_trains(x->l) ? gp_opt_string(x->opt, "select") : "last");
+    r->selected_epoch = s->best.epoch;
+    r->selection_accuracy = s->best.accuracy;
+    r->last_selection = s->best.latest;
 }
 
 static gopro_status read_done(const run *x, gp_run_result *r, gopro_error *err)
@@ -192,11 +205,23 @@ static gopro_status finish(run *x, const gp_run_result *r, gopro_error *err)
     return st == GOPRO_OK ? gp_rundir_finish(&x->dir, err) : st;
 }
 
+/* The rule that chooses the epoch, unless it is the last. */
+static gopro_status open_selection(run *x, gopro_error *err)
+{
+    /* features of an image tower of its own change with every step */
+    const bool share = gp_opt_is(x->opt, "select", "best_test") && !(x->l->method->wants & GP_WANT_PIXELS);
+    if (share) GP_TRY(open_test(x, err));
+    return gp_selection_open(&x->selection, x->l, x->data, &x->labels, share ? &x->test : NULL, x->q->cache, x->w, err);
+}
+
 static gopro_status train(run *x, gopro_error *err)
 {
     if (!gp_learner_trains(x->l)) return GOPRO_OK;
+    const bool last = gp_opt_is(x->opt, "select", "last");
     gp_train_job job = {.learner = x->l, .data = x->data, .labels = &x->labels, .dir = x->q->out ? &x->dir : NULL, .watch = x->w};
     double t0 = gp_seconds();
+    if (!last) GP_TRY(open_selection(x, err));
+    job.select = last ? NULL : &x->selection.selector;
     gopro_status st = gp_train(&job, &x->state, err);
     x->cost.train_s += gp_seconds() - t0;
     if (st == GOPRO_E_CANCELLED && x->q->out) keep_cost(x, NULL); /* what this attempt took counts when the run goes on */
@@ -308,6 +333,7 @@ gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_t
     r->seed = (uint64_t)gp_opt_int(x.l->opt, "seed");
     r->logit_scale = x.l->logit_scale;
     r->parameters = x.l->p ? gp_params_total(x.l->p) : 0;
+    snprintf(r->select, sizeof r->select, "%s", q->run ? gp_opt_string(x.l->opt, "select") : "last");
     if (q->result) GP_CHECK(gp_test_write(q->result, r, m, &x.labels, hash, err));
 out:
     run_close(&x);

@@ -24,6 +24,9 @@ typedef struct gp_run_result {
     double hm; /* of base and new, else 0 */
     size_t parameters, train_images;
     double final_loss, final_accuracy, logit_scale, zs_ce, ln_classes, best_scale, spread, drift;
+    char select[16];                           /* option select */
+    size_t selected_epoch;                     /* from 1; 0: the last, unscored */
+    double selection_accuracy, last_selection; /* of the kept epoch and of the last one, on the images that chose */
 } gp_run_result;
 
 gopro_status gp_run(gp_run_result *r, const gp_run_request *q, const gp_watch *w, gopro_error *err);

@@ -1,4 +1,4 @@
-/* act.c - elementwise operations on the tape: ReLU and weighted sums.
+/* act.c - elementwise operations on the tape: ReLU, weighted sums, adding one number.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
 
@@ -61,4 +61,33 @@ gp_var gp_scale(gp_tape *t, gp_real a, gp_var x)
     const gp_var none = {0};
     if (z.g) gp_tape_push(t, axpby_bwd, z, &(axpby_rec){x, none, z, a, 0}, sizeof(axpby_rec));
     return z;
+}
+
+typedef struct scalar_rec {
+    gp_var x, s, y;
+} scalar_rec;
+
+/* dx += dy, ds += the sum of dy */
+static void add_scalar_bwd(gp_tape *t, const void *record)
+{
+    const scalar_rec *r = record;
+    const size_t n = r->y.rows * r->y.cols;
+    if (r->x.g) gp_tape_compute(t)->k->add(r->x.g, r->y.g, n);
+    if (r->s.g) {
+        double sum = 0;
+        for (size_t i = 0; i < n; i++) sum += (double)r->y.g[i];
+        r->s.g[0] += (gp_real)sum;
+    }
+    gp_reach(r->x);
+    gp_reach(r->s);
+}
+
+gp_var gp_add_scalar(gp_tape *t, gp_var x, gp_var s)
+{
+    gp_var y = gp_tape_var(t, x.rows, x.cols, x.g || s.g);
+    if (!y.v) return y;
+    assert(s.rows == 1 && s.cols == 1);
+    for (size_t i = 0; i < x.rows * x.cols; i++) y.v[i] = x.v[i] + s.v[0];
+    if (y.g) gp_tape_push(t, add_scalar_bwd, y, &(scalar_rec){x, s, y}, sizeof(scalar_rec));
+    return y;
 }

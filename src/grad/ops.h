@@ -12,6 +12,7 @@ gp_var gp_linear(gp_tape *t, gp_var x, gp_var w, gp_var b); /* [n,in],[out,in],[
 gp_var gp_relu(gp_tape *t, gp_var x);
 gp_var gp_axpby(gp_tape *t, gp_real a, gp_var x, gp_real b, gp_var y); /* a x + b y, same shape */
 gp_var gp_scale(gp_tape *t, gp_real a, gp_var x);
+gp_var gp_add_scalar(gp_tape *t, gp_var x, gp_var s);                  /* x + s, the same number s [1,1] for every element */
 gp_var gp_unit_rows(gp_tape *t, gp_var x, gp_real length);             /* length * x / max(||x||, 1e-12) per row (METHODS 0) */
 gp_var gp_add_tiled(gp_tape *t, gp_var x, gp_var tile);                /* x [n*M, C] + tile [M, C] repeated n times */
 gp_var gp_repeat_rows(gp_tape *t, gp_var x, size_t times);             /* every row `times` times in a row: [n,C] -> [n*times,C] */

@@ -12,6 +12,8 @@
 #define AUGMIX_WIDTH 3
 #define AUGMIX_DEPTH 3
 
+static const float imagenet_mean[3] = {0.485f, 0.456f, 0.406f}, imagenet_std[3] = {0.229f, 0.224f, 0.225f};
+
 /* METHODS 4.1's fallback: the largest centred box whose ratio is within 3/4 .. 4/3. */
 static gp_box central_box(uint32_t W, uint32_t H)
 {
@@ -71,7 +73,7 @@ static gopro_status recipe_view(float *x, const gp_image *im, const gp_view_conf
         st = gp_gaussian_blur(&v, (float)(gp_rng_range(r, 0.1, 2.0) * (double)c->size / 224.0), err);
     if (k->solarize > 0.0 && gp_rng_chance(r, k->solarize)) gp_solarize(&v, 128);
     if (gp_rng_chance(r, 0.5)) gp_image_flip(&v);
-    if (st == GOPRO_OK) gp_image_normalise(x, &v, c->mean, c->std);
+    if (st == GOPRO_OK) gp_image_normalise(x, &v, c->moco_imagenet ? imagenet_mean : c->mean, c->moco_imagenet ? imagenet_std : c->std);
     gp_image_free(&v);
     return st;
 }
@@ -221,44 +223,110 @@ gopro_status gp_augmix(float *x, const gp_image *crop, const float mean[3], cons
     return st;
 }
 
+/* ---- the normalised crop read as bytes ---- */
+
+uint8_t gp_wrapped_byte(float x)
+{
+    return (uint8_t)((int32_t)(255.0f * x) & 255);
+}
+
+void gp_image_wrap(gp_image *im, const float mean[3], const float std[3])
+{
+    const size_t n = (size_t)im->w * im->h;
+    for (size_t c = 0; c < 3; c++) {
+        uint8_t lut[256];
+        for (int v = 0; v < 256; v++) lut[v] = gp_wrapped_byte(((float)v / 255.0f - mean[c]) / std[c]);
+        for (size_t i = 0; i < n; i++) im->px[i * im->channels + c] = lut[im->px[i * im->channels + c]];
+    }
+}
+
 /* ---- the three views ---- */
 
-static gopro_status train_crop(gp_image *out, const gp_image *im, const gp_view_config *c, gp_rng *r, gopro_error *err)
+static gopro_status random_crop(gp_image *out, const gp_image *im, const gp_view_config *c, gp_filter f, gp_rng *r, gopro_error *err)
 {
-    GP_TRY(gp_random_resized_crop(out, im, c->size, c->scale_min, c->scale_max, c->bilinear ? GP_BILINEAR : GP_BICUBIC, r, err));
+    GP_TRY(gp_random_resized_crop(out, im, c->size, c->scale_min, c->scale_max, f, r, err));
     if (gp_rng_chance(r, 0.5)) gp_image_flip(out);
     return GOPRO_OK;
 }
 
+/* The filter the model's images are resized with. */
+static gp_filter model_filter(const gp_view_config *c)
+{
+    return c->bilinear ? GP_BILINEAR : GP_BICUBIC;
+}
+
 gopro_status gp_view_test(gp_image *out, const gp_image *im, const gp_view_config *c, gopro_error *err)
 {
-    return gp_image_center_of(out, im, c->resize ? c->resize : c->size, c->size, c->bilinear ? GP_BILINEAR : GP_BICUBIC, err);
+    return gp_image_center_of(out, im, c->resize ? c->resize : c->size, c->size, model_filter(c), err);
+}
+
+/* What the views of (epoch, sample) are made of: its 8-bit crop, and the image that c->source names. */
+typedef struct origin {
+    gp_image crop;          /* made if a view needs it */
+    gp_image wrapped;       /* made for GP_VIEW_OF_WRAPPED */
+    const gp_image *source; /* borrowed: the image, the crop or the wrapped crop */
+} origin;
+
+static void origin_free(origin *o)
+{
+    gp_image_free(&o->crop);
+    gp_image_free(&o->wrapped);
+}
+
+static gopro_status origin_make(origin *o, const gp_image *im, const gp_view_config *c, bool crop, bool source, uint64_t seed,
+                                uint64_t epoch, uint64_t sample, gopro_error *err)
+{
+    *o = (origin){.source = im};
+    if (im->channels != 3) return gp_fail(err, GOPRO_E_INVALID, "expected an image with 3 channels, not %u", im->channels);
+    source = source && c->source != GP_VIEW_OF_IMAGE;
+    if (!crop && !source) return GOPRO_OK;
+    gp_rng r = gp_rng_make(seed, GP_RNG_VIEW_CROP, epoch, sample);
+    GP_TRY(random_crop(&o->crop, im, c, model_filter(c), &r, err));
+    if (!source) return GOPRO_OK;
+    o->source = &o->crop;
+    if (c->source == GP_VIEW_OF_CROP) return GOPRO_OK;
+    GP_TRY(gp_image_alloc(&o->wrapped, o->crop.w, o->crop.h, 3, err));
+    memcpy(o->wrapped.px, o->crop.px, 3 * (size_t)o->crop.w * o->crop.h);
+    gp_image_wrap(&o->wrapped, c->mean, c->std);
+    o->source = &o->wrapped;
+    return GOPRO_OK;
+}
+
+static gopro_status augmix_view(float *x, const origin *o, const gp_view_config *c, gp_rng *r, gopro_error *err)
+{
+    gp_image own = {0};
+    if (c->augmix_own_crop) GP_TRY(random_crop(&own, o->source, c, c->augmix_bilinear ? GP_BILINEAR : model_filter(c), r, err));
+    gopro_status st = gp_augmix(x, c->augmix_own_crop ? &own : &o->crop, c->mean, c->std, c->augmix_severity, r, err);
+    gp_image_free(&own);
+    return st;
 }
 
 gopro_status gp_views_make(float *x, float *x1, float *x2, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch,
                            uint64_t sample, gopro_error *err)
 {
-    gp_image crop = {0};
-    gopro_status st = GOPRO_OK;
-    if (im->channels != 3) return gp_fail(err, GOPRO_E_INVALID, "expected an image with 3 channels, not %u", im->channels);
-    if (x || (x2 && !c->augmix_own_crop)) {
-        gp_rng r = gp_rng_make(seed, GP_RNG_VIEW_CROP, epoch, sample);
-        GP_CHECK(train_crop(&crop, im, c, &r, err));
-        if (x) gp_image_normalise(x, &crop, c->mean, c->std);
-    }
-    if (x1) {
+    origin o;
+    const bool own = x2 && c->augmix_own_crop;
+    gopro_status st = origin_make(&o, im, c, x || (x2 && !own), x1 || own, seed, epoch, sample, err);
+    if (st == GOPRO_OK && x) gp_image_normalise(x, &o.crop, c->mean, c->std);
+    if (st == GOPRO_OK && x1) {
         gp_rng r = gp_rng_make(seed, GP_RNG_VIEW_MOCO, epoch, sample);
-        GP_CHECK(moco_view(x1, im, c, &r, err));
+        st = moco_view(x1, o.source, c, &r, err);
     }
-    if (x2) {
+    if (st == GOPRO_OK && x2) {
         gp_rng r = gp_rng_make(seed, GP_RNG_VIEW_AUGMIX, epoch, sample);
-        if (c->augmix_own_crop) {
-            gp_image_free(&crop);
-            GP_CHECK(train_crop(&crop, im, c, &r, err));
-        }
-        GP_CHECK(gp_augmix(x2, &crop, c->mean, c->std, c->augmix_severity, &r, err));
+        st = augmix_view(x2, &o, c, &r, err);
     }
-out:
-    gp_image_free(&crop);
+    origin_free(&o);
+    return st;
+}
+
+gopro_status gp_views_augmix(float *x2, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch, uint64_t sample,
+                             uint64_t draw, gopro_error *err)
+{
+    origin o;
+    gp_rng r = gp_rng_make(seed, GP_RNG_VIEW_AUGMIX, epoch, draw);
+    gopro_status st = origin_make(&o, im, c, !c->augmix_own_crop, c->augmix_own_crop, seed, epoch, sample, err);
+    if (st == GOPRO_OK) st = augmix_view(x2, &o, c, &r, err);
+    origin_free(&o);
     return st;
 }

@@ -5,6 +5,13 @@
 
 #include "image/image.h"
 
+/* What the MoCo view, and an AugMix view with a crop of its own, are cut from (METHODS 3.8 R6). */
+typedef enum gp_view_source {
+    GP_VIEW_OF_IMAGE,  /* the decoded image */
+    GP_VIEW_OF_CROP,   /* the 8-bit crop of the train view */
+    GP_VIEW_OF_WRAPPED /* the normalised crop, read as bytes with wrapped values */
+} gp_view_source;
+
 typedef struct gp_view_config {
     uint32_t size; /* output pixels R; blur sigma and translations scale with R/224 */
     float mean[3], std[3];
@@ -14,6 +21,10 @@ typedef struct gp_view_config {
     int moco_recipe;             /* 1, 2; 0: each at random */
     int augmix_severity;         /* 1 */
     bool augmix_own_crop;        /* draw another crop instead of the train view's */
+    gp_view_source source;       /* of the MoCo view and of augmix_own_crop */
+    bool augmix_bilinear;        /* filter of augmix_own_crop; else the model's */
+    bool augmix_first;           /* in a batch: every AugMix view is one of the batch's first image (R8); gp_views_make knows no batch */
+    bool moco_imagenet;          /* the MoCo view normalised with ImageNet's constants instead of mean, std (R7) */
 } gp_view_config;
 
 /* The three views of one decoded image.  x [3,R,R] train transform; x1 MoCo, x2 AugMix of x's 8-bit crop; x1, x2 may be NULL (not made).
@@ -23,6 +34,14 @@ gopro_status gp_views_make(float *x, float *x1, float *x2, const gp_image *im, c
 
 /* The test transform of a model, 8-bit. */
 gopro_status gp_view_test(gp_image *out, const gp_image *im, const gp_view_config *c, gopro_error *err);
+
+/* One AugMix view of (epoch, sample): x2 above if draw is sample; another number draws another view of the same crop or image. */
+gopro_status gp_views_augmix(float *x2, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch, uint64_t sample,
+                             uint64_t draw, gopro_error *err);
+
+/* trunc(255 x) mod 256: how the released code turns a normalised number into a byte; and every pixel replaced so (METHODS 3.8 step 5). */
+uint8_t gp_wrapped_byte(float x);
+void gp_image_wrap(gp_image *im, const float mean[3], const float std[3]);
 
 /* SimCLR view number `which` (0, 1) of METHODS 4.3: both by the same recipe, each from a stream of its own. */
 gopro_status gp_ssl_view_make(float *x, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch, uint64_t sample,

@@ -9,6 +9,7 @@
 #include "encoders/text.h"
 #include "encoders/vision.h"
 #include "grad/ops.h"
+#include "image/views.h"
 #include "losses/losses.h"
 #include "optim/params.h"
 
@@ -76,9 +77,10 @@ typedef struct gp_step {
     size_t n_terms;
     double loss; /* sum of weight * value */
     /* diagnostics a method may fill: sum over images of what its log line reports */
-    gp_real *ctx_shift; /* [B, M, Dt] or NULL if the caller does not want it */
-    gp_var text;        /* [K, E] what class_features or class_feat gave */
-    void *shared;       /* a method's per-step variables, from the tape arena */
+    gp_real *ctx_shift;   /* [B, M, Dt] or NULL if the caller does not want it */
+    gp_var text;          /* [K, E] what class_features or class_feat gave */
+    size_t full_branches; /* set by shared: how many contexts of an image meet all classes; 0 counts as 1 (gp_step_micro) */
+    void *shared;         /* a method's per-step variables, from the tape arena */
 } gp_step;
 
 /* The clean shots through the frozen image tower, in the order of the training list. */
@@ -103,6 +105,8 @@ typedef struct gp_method {
     void (*prepare)(gp_setup *s);
     /* Which views the settings need, in order; view[0] is always GP_VIEW_CROP in training. */
     void (*views)(const gp_setup *s, gp_view_kind kind[GP_MAX_VIEWS]);
+    /* How its views are made, where that is not what the options of `views` and `gopro` say; may be NULL. */
+    void (*view_config)(const gp_options *o, gp_view_config *v);
     /* Name, shape and start of each learnable tensor; checks its options (INVALID for contradictions). NULL: nothing to learn. */
     gopro_status (*declare)(gp_params *p, const gp_setup *s, gopro_error *err);
     /* Once before the first step: what the method keeps of the shots in its state (the cache of Tip-Adapter); may be NULL. */

@@ -13,6 +13,7 @@ extern const gp_method gp_method_cocoop;
 extern const gp_method gp_method_maple;
 extern const gp_method gp_method_stylip;
 extern const gp_method gp_method_gopro;
+extern const gp_method gp_method_gopro_release;
 extern const gp_method gp_method_linear_probe;
 extern const gp_method gp_method_tip_adapter;
 

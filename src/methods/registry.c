@@ -5,8 +5,8 @@
 #include "methods/methods.h"
 
 const gp_method *const gp_methods[] = {
-    &gp_method_zeroshot, &gp_method_slip,  &gp_method_coop,         &gp_method_cocoop,      &gp_method_maple,
-    &gp_method_stylip,   &gp_method_gopro, &gp_method_linear_probe, &gp_method_tip_adapter,
+    &gp_method_zeroshot, &gp_method_slip,  &gp_method_coop,          &gp_method_cocoop,       &gp_method_maple,
+    &gp_method_stylip,   &gp_method_gopro, &gp_method_gopro_release, &gp_method_linear_probe, &gp_method_tip_adapter,
 };
 const size_t gp_n_methods = GP_COUNT(gp_methods);
 

@@ -53,8 +53,10 @@ size_t gp_step_micro(const gp_method *m, const gp_step *s)
     if (!(m->wants & GP_WANT_TEXT)) return s->B;
     const gp_tower_arch *a = &gp_model_arch(s->setup->model)->t;
     const size_t all = gp_text_plan_rows(s->plan), one = all / s->K + 1;
-    /* all classes of the image, the true class of the other views, and their prefixes; a block keeps about 11 rows of its width per row */
-    const size_t rows = all + (s->training ? (GP_MAX_VIEWS - 1) * one + GP_MAX_VIEWS * s->setup->M : s->setup->M);
+    /* all classes of the image (and of others, if a method says so), the true class of the other views, and their prefixes; a block keeps
+     * about 11 rows of its width per row */
+    const size_t full = gp_max_size(1, s->full_branches);
+    const size_t rows = full * all + (s->training ? (GP_MAX_VIEWS - full) * one + GP_MAX_VIEWS * s->setup->M : s->setup->M);
     const size_t bytes = rows * a->layers * 11 * a->width * sizeof(float);
     const size_t n = gp_min_size(MAX_ROWS / rows, s->training ? MAX_SAVED / bytes : SIZE_MAX);
     return gp_max_size(1, gp_min_size(n, s->B));
@@ -116,6 +118,7 @@ gopro_status gp_step_run(const gp_method *m, gp_tape *t, gp_step *s, gopro_error
     s->n_terms = 0;
     s->loss = 0;
     s->shared = NULL;
+    s->full_branches = 0;
     const bool recording = gp_tape_set_recording(t, s->training);
     const gp_tape_mark start = gp_tape_mark_get(t);
     class_text(m, t, s);

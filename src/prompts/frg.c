@@ -7,12 +7,16 @@
 
 #include "prompts/prompts.h"
 
-static const char *const part_name[] = {"frg.content", "frg.style"};
+static const char *part_name(const gp_frg_config *c, gp_frg_part which)
+{
+    if (which == GP_FRG_CONTENT) return c->content ? c->content : "frg.content";
+    return c->style ? c->style : "frg.style";
+}
 
-static gp_var layer_param(gp_params *p, gp_frg_part which, size_t l, const char *what)
+static gp_var layer_param(gp_params *p, const gp_frg_config *c, gp_frg_part which, size_t l, const char *what)
 {
     char name[96];
-    snprintf(name, sizeof name, "%s.%zu.%s", part_name[which], l, what);
+    snprintf(name, sizeof name, "%s.%zu.%s", part_name(c, which), l, what);
     return gp_param(p, name);
 }
 
@@ -21,7 +25,7 @@ gopro_status gp_frg_declare(gp_params *p, const gp_frg_config *c, gopro_error *e
     for (gp_frg_part which = GP_FRG_CONTENT; which <= GP_FRG_STYLE && !c->pool; which++)
         for (size_t l = 0; l < c->L; l++) {
             char name[64];
-            snprintf(name, sizeof name, "%s.%zu", part_name[which], l);
+            snprintf(name, sizeof name, "%s.%zu", part_name(c, which), l);
             GP_TRY(gp_params_add_linear(p, name, c->Dt, c->Dv, false, true, err));
         }
     if (!c->center) return GOPRO_OK;
@@ -68,7 +72,7 @@ static gp_var pool_rows(gp_tape *t, gp_var x, size_t Dt)
 static gp_var map(gp_tape *t, gp_params *p, const gp_frg_config *c, gp_var x, gp_frg_part which, size_t l)
 {
     if (c->pool) return pool_rows(t, x, c->Dt);
-    return gp_linear(t, x, layer_param(p, which, l, "weight"), layer_param(p, which, l, "bias"));
+    return gp_linear(t, x, layer_param(p, c, which, l, "weight"), layer_param(p, c, which, l, "bias"));
 }
 
 gp_frg_norm gp_frg_norm_parse(const char *name)

@@ -24,9 +24,10 @@ double gp_ctx_spread(const gp_real *shift, size_t B, size_t M, size_t Dt);
 /* Feature rescaling and pooling (METHODS 3.7 step 2): statistics of the image tower's layers -> F_1 .. F_L. */
 typedef enum gp_frg_norm { GP_FRG_RMS, GP_FRG_UNIT, GP_FRG_NONE } gp_frg_norm;
 typedef struct gp_frg_config {
-    gp_frg_norm norm; /* length of F_l: sqrt(Dt), 1, as it comes */
-    bool center;      /* statistics minus their means over the training shots (state center.mu, center.sigma) */
-    bool pool;        /* pooling to Dt instead of linear maps; no parameters */
+    gp_frg_norm norm;            /* length of F_l: sqrt(Dt), 1, as it comes */
+    bool center;                 /* statistics minus their means over the training shots (state center.mu, center.sigma) */
+    bool pool;                   /* pooling to Dt instead of linear maps; no parameters */
+    const char *content, *style; /* names of the linear maps, NAME.L.weight; NULL: frg.content, frg.style */
     size_t L, Dv, Dt;
 } gp_frg_config;
 typedef struct gp_stats {

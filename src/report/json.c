@@ -101,10 +101,11 @@ gopro_status gp_report_json(gp_str *out, const gp_results *r, gopro_error *err)
     for (size_t e = 0; e < p->n_entries; e++)
         if (gp_results_average(r, e).n > 0) json_object_set_new(average, gp_entry_key(r, e), row_json(r, p->n_data, e));
     for (size_t i = 0; i < r->n_failed; i++) json_array_append_new(failed, json_string(r->failure[i]));
-    json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:o,s:o,s:I,s:o,s:o}", "schema", 2, "protocol", gp_protocol_name(p->protocol),
-                          "title", p->title, "axis", p->axis, "backbone", p->backbone, "backbone_path", p->backbone_path,
-                          "embedded_drawings", (int)p->embedded, "model_selection", "last epoch", "entries", entries_json(r), "average",
-                          average, "datasets_in_average", (json_int_t)gp_results_complete(r), "datasets", sets, "failed", failed);
+    json_t *j =
+        json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:o,s:o,s:I,s:o,s:o}", "schema", 2, "protocol", gp_protocol_name(p->protocol), "title",
+                  p->title, "axis", p->axis, "backbone", p->backbone, "backbone_path", p->backbone_path, "embedded_drawings",
+                  (int)p->embedded, "model_selection", gp_model_selection(r), "entries", entries_json(r), "average", average,
+                  "datasets_in_average", (json_int_t)gp_results_complete(r), "datasets", sets, "failed", failed);
     if (j && p->protocol != GP_B2N) json_object_set_new(j, "source", json_string(p->dataset[0]));
     char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
     if (text) {

@@ -22,6 +22,7 @@ gopro_status gp_report_write(const gp_results *r, gopro_error *err);
 void gp_csv_field(gp_str *out, const char *s); /* quoted when it must be */
 
 /* The name of an entry in machine-readable files: the method in a protocol, the title in an ablation. */
+const char *gp_model_selection(const gp_results *r); /* how the epoch of every run was chosen */
 const char *gp_entry_key(const gp_results *r, size_t entry);
 bool gp_ablation(const gp_results *r);
 

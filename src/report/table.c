@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "eval/select.h"
 #include "report/report.h"
 
 bool gp_ablation(const gp_results *r)
@@ -57,6 +58,11 @@ static void seeds_text(gp_str *out, const gp_plan *p)
     gp_str_add(out, ")");
 }
 
+const char *gp_model_selection(const gp_results *r)
+{
+    return r->plan->select[0] ? gp_select_words(r->plan->select) : "as the rows say";
+}
+
 /* What d and p mean in this table. */
 static void comparison_text(gp_str *out, const gp_results *r)
 {
@@ -91,8 +97,11 @@ void gp_table_caption(gp_str *out, const gp_results *r, gp_table_style style)
     gp_str_add(&b, p->protocol == GP_B2N ? "; HM is the harmonic mean of the averaged base and new." : ".");
     comparison_text(&b, r);
     gp_str_add(&b, " s: seconds of training of one run, MiB: its peak memory, learnt: its learnable parameters.");
-    gp_str_addf(&b, " Backbone: %s, weights %.12s. Model selection: the last epoch; no test image chooses anything.", p->backbone_path,
-                p->backbone);
+    gp_str_addf(&b, " Backbone: %s, weights %.12s. Model selection: %s.", p->backbone_path, p->backbone,
+                strcmp(p->select, "last") == 0 ? "the last epoch; no test image chooses anything" : gp_model_selection(r));
+    if (strcmp(p->select, "best_test") == 0)
+        gp_str_add(&b, " WARNING: select=best_test chose every epoch on the test images of the classes trained on; those accuracies are no "
+                       "results but show what choosing so would leak.");
     if (p->embedded)
         gp_str_add(&b, " Data: the embedded drawings, not the photographs of the field; these numbers compare methods with each other and "
                        "say nothing about published figures.");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "methods/method.h"
 #include "text/prompts.h"
 #include "train/import.h"
 
@@ -80,4 +81,6 @@ void gp_backbone_views(gp_view_config *vc, const gp_backbone *b, const gp_option
     vc->moco_recipe = gp_opt_is(o, "gopro.moco_recipe", "random") ? 0 : gp_opt_is(o, "gopro.moco_recipe", "2") ? 2 : 1;
     vc->augmix_severity = (int)gp_opt_int(o, "gopro.augmix_severity");
     vc->augmix_own_crop = gp_opt_is(o, "gopro.augmix_base", "own_crop");
+    const gp_method *m = gp_method_find(gp_opt_string(o, "method"));
+    if (m && m->view_config) m->view_config(o, vc);
 }

@@ -102,7 +102,7 @@ static gopro_status loop_begin(loop *p, gopro_error *err)
     const gp_watch *w = p->j->watch;
     if (p->checkpoint && gp_path_exists(p->checkpoint)) {
         GP_TRY(gp_checkpoint_read(p->checkpoint, p->l, p->s, p->j->dir->identity, err));
-        if (p->s->epoch > p->epochs || p->s->iter >= p->iters)
+        if (p->s->epoch > p->epochs || p->s->iter > p->iters)
             return gp_fail(err, GOPRO_E_FORMAT, "%s: stands at epoch %zu, step %zu of a run of %zu epochs of %zu steps", p->checkpoint,
                            p->s->epoch, p->s->iter, p->epochs, p->iters);
         if (w) gp_logf(&w->log, GP_LOG_INFO, "resumed at epoch %zu of %zu, step %zu", p->s->epoch + 1, p->epochs, p->s->iter);
@@ -196,9 +196,15 @@ static void tell(loop *p, double lr)
     gp_watch_tell(p->j->watch, &pr, p->t0, p->images_since_t0, p->steps_since_t0);
 }
 
+/* The steps of the epoch are done: scores it, if epochs are chosen by a score, and closes it.  CANCELLED leaves it open. */
 static gopro_status end_epoch(loop *p, double lr, gopro_error *err)
 {
     gp_train_state *s = p->s;
+    if (p->j->select) {
+        double accuracy = 0.0;
+        GP_TRY(p->j->select->score(p->j->select->of, &accuracy, err));
+        GP_TRY(gp_best_offer(s, p->l->p, accuracy, err));
+    }
     s->seconds = gp_seconds() - p->epoch_t0;
     s->final_loss = s->sums.loss / fmax(s->sums.steps, 1.0);
     s->final_accuracy = 100.0 * s->sums.correct / fmax(s->sums.images, 1.0);
@@ -235,6 +241,12 @@ static gopro_status run_epochs(loop *p, gopro_error *err)
     while (p->s->epoch < p->epochs) {
         double lr = epoch_lr(p, p->s->epoch);
         gp_batch *b = NULL;
+        if (p->s->iter == p->iters) {
+            gopro_status st = end_epoch(p, lr, err);
+            if (st == GOPRO_E_CANCELLED) return interrupted(p, err);
+            if (st != GOPRO_OK) return st;
+            continue;
+        }
         if (w && gp_cancelled(&w->log)) return interrupted(p, err);
         GP_TRY(gp_loader_next(p->loader, &b, err));
         if (!b) return gp_fail(err, GOPRO_E_DATA, "the loader ended before the last epoch");
@@ -252,7 +264,6 @@ static gopro_status run_epochs(loop *p, gopro_error *err)
         p->s->iter++;
         tell(p, lr);
         if (p->steps_since_t0 == GP_ESTIMATE_STEPS) estimate(p);
-        if (p->s->iter == p->iters) GP_TRY(end_epoch(p, lr, err));
     }
     return GOPRO_OK;
 }
@@ -266,6 +277,7 @@ gopro_status gp_train(const gp_train_job *j, gp_train_state *s, gopro_error *err
     GP_CHECK(loop_begin(&p, err));
     if (s->epoch < p.epochs) GP_CHECK(open_loader(&p, err));
     GP_CHECK(run_epochs(&p, err));
+    if (j->select) gp_best_restore(s, j->learner->p);
     if ((j->learner->method->wants & GP_WANT_STATS) && s->spread < GP_MIN_SPREAD)
         gp_logf(log_of(&p), GP_LOG_WARN,
                 "the prompt hardly depends on the image: its spread over images is %.2f %% of its length (METHODS 3.7)", 100.0 * s->spread);

@@ -21,7 +21,32 @@ gopro_status gp_train_state_init(gp_train_state *s, size_t shift_dims, gopro_err
 void gp_train_state_free(gp_train_state *s)
 {
     free(s->sums.shift);
+    free(s->best.values);
     s->sums.shift = NULL;
+    s->best.values = NULL;
+}
+
+gopro_status gp_best_offer(gp_train_state *s, gp_params *p, double accuracy, gopro_error *err)
+{
+    gp_best *b = &s->best;
+    size_t n;
+    const gp_real *now = gp_params_values(p, &n);
+    b->latest = accuracy;
+    if (b->epoch > 0 && !(accuracy > b->accuracy)) return GOPRO_OK;
+    if (!b->values) b->values = malloc(n * sizeof *b->values);
+    if (!b->values) return gp_fail_nomem(err, n * sizeof *b->values, "the best epoch's parameters");
+    memcpy(b->values, now, n * sizeof *now);
+    b->n = n;
+    b->epoch = s->epoch + 1;
+    b->accuracy = accuracy;
+    return GOPRO_OK;
+}
+
+void gp_best_restore(const gp_train_state *s, gp_params *p)
+{
+    size_t n;
+    gp_real *now = gp_params_values(p, &n);
+    if (s->best.values && s->best.n == n) memcpy(now, s->best.values, n * sizeof *now);
 }
 
 void gp_epoch_sums_clear(gp_epoch_sums *s)
@@ -59,18 +84,19 @@ double gp_epoch_sums_spread(const gp_epoch_sums *s)
 }
 
 /* The numbers of a state in a fixed order, followed by the shift sums. */
-#define GP_STATE_FIXED (7 + 2 * GP_MAX_TERMS + 7)
+#define GP_STATE_FIXED (7 + 2 * GP_MAX_TERMS + 10)
 
 static size_t state_pack(double *v, const gp_train_state *s)
 {
     const gp_epoch_sums *e = &s->sums;
     size_t n = 0;
     const double a[7] = {e->steps, e->images, e->correct, e->loss, e->n_shift, e->shift_norm, e->shift_norm2};
-    const double b[7] = {s->zs_ce, s->ln_classes, s->best_scale, s->final_loss, s->final_accuracy, s->spread, s->seconds};
+    const double b[10] = {s->zs_ce,  s->ln_classes, s->best_scale,         s->final_loss,    s->final_accuracy,
+                          s->spread, s->seconds,    (double)s->best.epoch, s->best.accuracy, s->best.latest};
     for (size_t i = 0; i < 7; i++) v[n++] = a[i];
     for (size_t i = 0; i < GP_MAX_TERMS; i++) v[n++] = e->term[i];
     for (size_t i = 0; i < GP_MAX_TERMS; i++) v[n++] = s->term_weight[i];
-    for (size_t i = 0; i < 7; i++) v[n++] = b[i];
+    for (size_t i = 0; i < 10; i++) v[n++] = b[i];
     for (size_t i = 0; i < e->n_shift_dims; i++) v[n++] = e->shift[i];
     return n;
 }
@@ -79,11 +105,14 @@ static void state_unpack(gp_train_state *s, const double *v)
 {
     gp_epoch_sums *e = &s->sums;
     double *a[7] = {&e->steps, &e->images, &e->correct, &e->loss, &e->n_shift, &e->shift_norm, &e->shift_norm2};
-    double *b[7] = {&s->zs_ce, &s->ln_classes, &s->best_scale, &s->final_loss, &s->final_accuracy, &s->spread, &s->seconds};
+    double best_epoch = 0.0;
+    double *b[10] = {&s->zs_ce,  &s->ln_classes, &s->best_scale, &s->final_loss,    &s->final_accuracy,
+                     &s->spread, &s->seconds,    &best_epoch,    &s->best.accuracy, &s->best.latest};
     for (size_t i = 0; i < 7; i++) *a[i] = *v++;
     for (size_t i = 0; i < GP_MAX_TERMS; i++) e->term[i] = *v++;
     for (size_t i = 0; i < GP_MAX_TERMS; i++) s->term_weight[i] = *v++;
-    for (size_t i = 0; i < 7; i++) *b[i] = *v++;
+    for (size_t i = 0; i < 10; i++) *b[i] = *v++;
+    s->best.epoch = (size_t)best_epoch;
     for (size_t i = 0; i < e->n_shift_dims; i++) e->shift[i] = *v++;
 }
 
@@ -129,6 +158,7 @@ gopro_status gp_checkpoint_write(const char *path, const gp_learner *l, const gp
     gp_st_writer_meta(w, "terms", terms.s ? terms.s : "");
     gp_st_writer_meta(w, "stepped", stepped.s ? stepped.s : "");
     gp_st_writer_add(w, "train.state", GP_DT_F64, &n, 1, v, true);
+    if (s->best.epoch > 0) gp_st_writer_add(w, "best.values", GP_DT_F32, &s->best.n, 1, s->best.values, false);
     st = terms.failed || stepped.failed ? gp_fail_nomem(err, 0, "a checkpoint") : gp_st_writer_commit(w, path, err);
 out:
     gp_st_writer_free(&w);
@@ -177,6 +207,20 @@ static gopro_status take_state(gp_train_state *s, const gp_safetensors *f, const
     return st;
 }
 
+/* The parameters of the best epoch so far, if one was scored. */
+static gopro_status take_best(gp_best *b, const gp_safetensors *f, gp_params *p, const char *path, gopro_error *err)
+{
+    if (b->epoch == 0) return GOPRO_OK;
+    const gp_tensor *t = gp_safetensors_find(f, "best.values");
+    gp_params_values(p, &b->n);
+    if (!t || t->count != b->n || t->dtype != GP_DT_F32)
+        return gp_fail(err, GOPRO_E_FORMAT, "%s: tensor 'best.values' is missing or has another size; remove the file to start anew", path);
+    free(b->values);
+    b->values = malloc(b->n * sizeof *b->values);
+    if (!b->values) return gp_fail_nomem(err, b->n * sizeof *b->values, "the best epoch's parameters");
+    return gp_tensor_to_f32(b->values, t, err);
+}
+
 gopro_status gp_checkpoint_read(const char *path, gp_learner *l, gp_train_state *s, const char *identity, gopro_error *err)
 {
     gp_safetensors *f = NULL;
@@ -196,7 +240,8 @@ gopro_status gp_checkpoint_read(const char *path, gp_learner *l, gp_train_state 
         if (ps.stepped) *ps.stepped = stepped[i] == '1';
     }
     l->logit_scale = strtod(scale, NULL);
-    st = take_state(s, f, path, err);
+    GP_CHECK(take_state(s, f, path, err));
+    st = take_best(&s->best, f, l->p, path, err);
 out:
     gp_safetensors_close(&f);
     return st;

@@ -14,8 +14,17 @@ typedef struct gp_epoch_sums {
     size_t n_shift_dims;
 } gp_epoch_sums;
 
+/* The epoch that scored best so far, for option select. */
+typedef struct gp_best {
+    size_t epoch;            /* from 1; 0: none scored yet */
+    double accuracy, latest; /* of that epoch, and of the last one scored */
+    gp_real *values;         /* [n] all parameters as they were; NULL until one is scored */
+    size_t n;
+} gp_best;
+
 typedef struct gp_train_state {
-    size_t epoch, iter; /* the next step to do */
+    size_t epoch, iter; /* the next step to do; iter may be the number of steps of an epoch that is not closed yet */
+    gp_best best;
     gp_epoch_sums sums;
     char term_name[GP_MAX_TERMS][24];
     double term_weight[GP_MAX_TERMS];
@@ -27,6 +36,9 @@ typedef struct gp_train_state {
 
 gopro_status gp_train_state_init(gp_train_state *s, size_t shift_dims, gopro_error *err);
 void gp_train_state_free(gp_train_state *s);
+/* Epoch s->epoch was scored: keeps the parameters if it is better than all before.  gp_best_restore puts the best back. */
+gopro_status gp_best_offer(gp_train_state *s, gp_params *p, double accuracy, gopro_error *err);
+void gp_best_restore(const gp_train_state *s, gp_params *p);
 void gp_epoch_sums_clear(gp_epoch_sums *s);
 /* shift [B, dims]: what the method moved each image's context by. */
 void gp_epoch_sums_shift(gp_epoch_sums *s, const gp_real *shift, size_t B);

@@ -12,5 +12,6 @@ extern const gp_case_kind gp_case_cocoop;
 extern const gp_case_kind gp_case_maple;
 extern const gp_case_kind gp_case_stylip;
 extern const gp_case_kind gp_case_gopro_paper;
+extern const gp_case_kind gp_case_gopro;
 
 #endif

@@ -8,12 +8,19 @@
 #include "train/rundir.h"
 #include "train/state.h"
 
+/* Scores the learner as it stands after an epoch, accuracy in per cent; the best epoch's parameters are kept (the first of equal ones). */
+typedef struct gp_selector {
+    gopro_status (*score)(void *of, double *accuracy, gopro_error *err);
+    void *of;
+} gp_selector;
+
 typedef struct gp_train_job {
     gp_learner *learner;
     const gp_dataset *data;
     const gp_labelset *labels; /* train: the shots */
     const gp_rundir *dir;      /* NULL: nothing is kept on disk */
     const gp_watch *watch;
+    const gp_selector *select; /* NULL: the last epoch */
 } gp_train_job;
 
 /* Trains from the start or from the folder's checkpoint.  Writes metrics.jsonl and checkpoints; CANCELLED after writing a checkpoint.

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ static inline gp_results *results_make(gp_protocol protocol, const char *const *
     p->protocol = protocol;
     p->name = gp_strdup(gp_protocol_name(protocol));
     p->title = gp_strdup("Title");
+    snprintf(p->select, sizeof p->select, "last");
     p->axis = gp_strdup("");
     p->out = gp_strdup("out");
     p->backbone_path = gp_strdup("models/small");

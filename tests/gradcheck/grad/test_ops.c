@@ -81,6 +81,12 @@ static gp_var scale(gp_tape *t, const gp_var *in, void *user)
     return gp_scale(t, (gp_real)-2.5, in[0]);
 }
 
+static gp_var add_scalar(gp_tape *t, const gp_var *in, void *user)
+{
+    (void)user;
+    return gp_add_scalar(t, in[0], in[1]);
+}
+
 static void test_elementwise(void **state)
 {
     fixture *f = *state;
@@ -88,6 +94,8 @@ static void test_elementwise(void **state)
     check(f, relu, in, 1);
     check(f, axpby, in, 2);
     check(f, scale, in, 1);
+    const gp_var pair[] = {in[0], gt_input(f->a, &f->r, 1, 1)};
+    check(f, add_scalar, pair, 2);
 }
 
 static gp_var axpby_same(gp_tape *t, const gp_var *in, void *user)

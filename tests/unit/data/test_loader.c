@@ -191,6 +191,41 @@ static void test_order(void **state)
     assert_int_equal(gp_loader_iters(0, 32), 0);
 }
 
+/* METHODS 3.8 R8: with augmix_first the AugMix views of a batch are different draws from its first image's crop. */
+static void test_augmix_of_the_first_image(void **state)
+{
+    (void)state;
+    gp_image_store *s = make_store(PLENTY), *bare = make_store(0);
+    for (int first = 0; first < 2; first++)
+        for (size_t threads = 1; threads <= 3; threads += 2) {
+            gp_loader_config c = config(4, 2, threads, 2);
+            c.view.augmix_first = first;
+            c.want[1] = false;
+            gp_loader *l;
+            gp_batch *b;
+            assert_int_equal(gp_loader_create(&l, threads == 1 ? s : bare, item, N, &c, NULL), GOPRO_OK);
+            for (int k = 0; k < 4; k++) {
+                assert_int_equal(gp_loader_next(l, &b, NULL), GOPRO_OK);
+                for (size_t j = 0; j < 4; j++) {
+                    const size_t of = first ? b->sample[0] : b->sample[j];
+                    gp_image own;
+                    const gp_image *im;
+                    float x[3 * R * R];
+                    assert_int_equal(gp_image_store_get(s, of, &own, &im, NULL), GOPRO_OK);
+                    assert_int_equal(gp_views_augmix(x, im, &c.view, c.seed, b->epoch, of, b->sample[j], NULL), GOPRO_OK);
+                    assert_memory_equal(x, b->view[2] + j * 3 * R * R, sizeof x);
+                    assert_int_equal(gp_views_make(x, NULL, NULL, im, &c.view, c.seed, b->epoch, of, NULL), GOPRO_OK);
+                    if (of == b->sample[j]) assert_memory_equal(x, b->view[0] + j * 3 * R * R, sizeof x);
+                    gp_image_free(&own);
+                }
+                gp_loader_release(l, b);
+            }
+            gp_loader_free(&l);
+        }
+    gp_image_store_free(&s);
+    gp_image_store_free(&bare);
+}
+
 static void test_two_batches_held(void **state)
 {
     (void)state;
@@ -368,8 +403,15 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_threads_do_not_matter), T(test_order),    T(test_two_batches_held), T(test_stop_at_any_moment),
-        T(test_loader_error),          T(test_skip_bad), T(test_config_errors),    T(test_pixels),
+        T(test_threads_do_not_matter),
+        T(test_order),
+        T(test_augmix_of_the_first_image),
+        T(test_two_batches_held),
+        T(test_stop_at_any_moment),
+        T(test_loader_error),
+        T(test_skip_bad),
+        T(test_config_errors),
+        T(test_pixels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -198,6 +198,123 @@ static void test_views_are_keyed(void **state)
     gp_image_free(&im);
 }
 
+/* METHODS 6.13: negative numbers and those above 1 wrap around. */
+static void test_wrapped_bytes(void **state)
+{
+    (void)state;
+    static const float x[] = {-2.1f, -0.5f, 0.999f, 1.1f, 2.1f, 0.0f, 1.0f, -0.003f};
+    static const uint8_t byte[] = {233, 129, 254, 24, 23, 0, 255, 0};
+    for (size_t i = 0; i < GP_COUNT(x); i++) assert_int_equal(gp_wrapped_byte(x[i]), byte[i]);
+    /* An image wraps as its normalised tensor does. */
+    gp_image im = noise(9, 7, 12), orig = noise(9, 7, 12);
+    float v[3 * 63];
+    size_t moved = 0;
+    gp_image_normalise(v, &orig, mean, std);
+    gp_image_wrap(&im, mean, std);
+    for (size_t c = 0; c < 3; c++)
+        for (size_t i = 0; i < 63; i++) {
+            assert_int_equal(im.px[3 * i + c], (int)fmodf(truncf(255.0f * v[c * 63 + i]) + 1024.0f, 256.0f));
+            moved += im.px[3 * i + c] != orig.px[3 * i + c];
+        }
+    assert_true(moved > 150);
+    gp_image_free(&im);
+    gp_image_free(&orig);
+}
+
+/* The bytes of a normalised tensor. */
+static gp_image bytes_of(const float *x)
+{
+    gp_image im = constant(32, 32, 0);
+    for (size_t c = 0; c < 3; c++)
+        for (size_t i = 0; i < 1024; i++) im.px[3 * i + c] = (uint8_t)lrintf(255.0f * (x[c * 1024 + i] * std[c] + mean[c]));
+    return im;
+}
+
+/* METHODS 3.8 R6: the views of the crop are those that an image of the crop's bytes would give; of the wrapped crop, of its wrapped bytes.
+ */
+static void test_view_sources(void **state)
+{
+    (void)state;
+    gp_view_config c = config, whole = config;
+    c.augmix_own_crop = c.augmix_bilinear = whole.augmix_own_crop = whole.augmix_bilinear = true;
+    gp_image im = noise(40, 50, 6);
+    float *v = malloc(5 * VIEW * sizeof *v), *x = v, *x1 = v + VIEW, *x2 = v + 2 * VIEW, *y1 = v + 3 * VIEW, *y2 = v + 4 * VIEW;
+    make(x, y1, y2, &im, &whole, 1, 2, 3);
+    gp_image bytes = bytes_of(x);
+    for (int source = GP_VIEW_OF_CROP; source <= GP_VIEW_OF_WRAPPED; source++) {
+        c.source = (gp_view_source)source;
+        make(x, x1, x2, &im, &c, 1, 2, 3);
+        assert_memory_not_equal(x1, y1, VIEW * sizeof *x1); /* those of the image, then those of the source before */
+        assert_memory_not_equal(x2, y2, VIEW * sizeof *x2);
+        if (source == GP_VIEW_OF_WRAPPED) gp_image_wrap(&bytes, mean, std);
+        make(NULL, y1, y2, &bytes, &whole, 1, 2, 3);
+        assert_memory_equal(x1, y1, VIEW * sizeof *x1);
+        assert_memory_equal(x2, y2, VIEW * sizeof *x2);
+        /* each alone is the same, and none needs the train view */
+        memset(x1, 0, 2 * VIEW * sizeof *x1);
+        make(NULL, x1, NULL, &im, &c, 1, 2, 3);
+        make(NULL, NULL, x2, &im, &c, 1, 2, 3);
+        assert_memory_equal(x1, y1, VIEW * sizeof *x1);
+        assert_memory_equal(x2, y2, VIEW * sizeof *x2);
+    }
+    c.augmix_bilinear = false;
+    make(NULL, NULL, x2, &im, &c, 1, 2, 3);
+    assert_memory_not_equal(x2, y2, VIEW * sizeof *x2);
+    /* without a crop of its own AugMix takes the train view's, whatever the source */
+    c.augmix_own_crop = false;
+    make(NULL, NULL, x2, &im, &c, 1, 2, 3);
+    make(NULL, NULL, y2, &im, &config, 1, 2, 3);
+    assert_memory_equal(x2, y2, VIEW * sizeof *x2);
+    free(v);
+    gp_image_free(&im);
+    gp_image_free(&bytes);
+}
+
+/* METHODS 3.8 R7: only the constants of the MoCo view change. */
+static void test_moco_constants(void **state)
+{
+    (void)state;
+    static const float m[3] = {0.485f, 0.456f, 0.406f}, s[3] = {0.229f, 0.224f, 0.225f};
+    gp_view_config c = config;
+    c.moco_imagenet = true;
+    gp_image im = noise(40, 50, 6);
+    float *v = malloc(6 * VIEW * sizeof *v), *w = v + 3 * VIEW;
+    make(v, v + VIEW, v + 2 * VIEW, &im, &config, 1, 2, 3);
+    make(w, w + VIEW, w + 2 * VIEW, &im, &c, 1, 2, 3);
+    assert_memory_equal(v, w, VIEW * sizeof *v);
+    assert_memory_equal(v + 2 * VIEW, w + 2 * VIEW, VIEW * sizeof *v);
+    for (size_t i = 0; i < VIEW; i++) {
+        const size_t k = i / 1024;
+        assert_true(fabsf((v[VIEW + i] * std[k] + mean[k]) - (w[VIEW + i] * s[k] + m[k])) < 1e-5f);
+    }
+    assert_memory_not_equal(v + VIEW, w + VIEW, VIEW * sizeof *v);
+    free(v);
+    gp_image_free(&im);
+}
+
+/* Another draw is another view of the same crop. */
+static void test_augmix_draws(void **state)
+{
+    (void)state;
+    gp_image im = noise(40, 50, 6);
+    float *v = malloc(3 * VIEW * sizeof *v), *x2 = v + VIEW, *y = v + 2 * VIEW;
+    gp_view_config c = config;
+    for (int own = 0; own < 2; own++) {
+        c.augmix_own_crop = own;
+        make(NULL, NULL, x2, &im, &c, 1, 2, 3);
+        assert_int_equal(gp_views_augmix(y, &im, &c, 1, 2, 3, 3, NULL), GOPRO_OK);
+        assert_memory_equal(y, x2, VIEW * sizeof *y);
+        assert_int_equal(gp_views_augmix(y, &im, &c, 1, 2, 3, 4, NULL), GOPRO_OK);
+        assert_memory_not_equal(y, x2, VIEW * sizeof *y);
+    }
+    im.channels = 4;
+    gopro_error err = {0};
+    assert_int_equal(gp_views_augmix(y, &im, &c, 1, 2, 3, 4, &err), GOPRO_E_INVALID);
+    im.channels = 3;
+    free(v);
+    gp_image_free(&im);
+}
+
 /* Recipe 1 blurs always, recipe 2 rarely: a hard edge survives only unblurred.  At 224 pixels sigma is at least 0.1. */
 static void test_recipes(void **state)
 {
@@ -242,6 +359,12 @@ static void test_augmix(void **state)
         for (size_t i = 0; i < VIEW; i++) moved += fabs((double)(x[i] - n[i])) / (50.0 * VIEW);
     }
     assert_true(moved > 0.02 && moved < 1.5);
+    double far = 0.0; /* a higher severity moves further */
+    for (int t = 0; t < 50; t++) {
+        assert_int_equal(gp_augmix(x, &im, mean, std, 10, &r, NULL), GOPRO_OK);
+        for (size_t i = 0; i < VIEW; i++) far += fabs((double)(x[i] - n[i])) / (50.0 * VIEW);
+    }
+    assert_true(far > 1.2 * moved);
     /* Every operation keeps black black, so the weights of the mixture must sum to one. */
     gp_image_normalise(n, &black, mean, std);
     for (int t = 0; t < 50; t++) {
@@ -279,9 +402,19 @@ static void test_jitter(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resize_invariants), cmocka_unit_test(test_center_window),   cmocka_unit_test(test_normalise_and_flip),
-        cmocka_unit_test(test_blur_invariants),   cmocka_unit_test(test_crop_statistics), cmocka_unit_test(test_views_are_keyed),
-        cmocka_unit_test(test_recipes),           cmocka_unit_test(test_augmix),          cmocka_unit_test(test_jitter),
+        cmocka_unit_test(test_wrapped_bytes),
+        cmocka_unit_test(test_view_sources),
+        cmocka_unit_test(test_moco_constants),
+        cmocka_unit_test(test_augmix_draws),
+        cmocka_unit_test(test_resize_invariants),
+        cmocka_unit_test(test_center_window),
+        cmocka_unit_test(test_normalise_and_flip),
+        cmocka_unit_test(test_blur_invariants),
+        cmocka_unit_test(test_crop_statistics),
+        cmocka_unit_test(test_views_are_keyed),
+        cmocka_unit_test(test_recipes),
+        cmocka_unit_test(test_augmix),
+        cmocka_unit_test(test_jitter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

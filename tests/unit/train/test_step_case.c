@@ -112,9 +112,11 @@ static void compare(const char *expected, const char *found)
 
 static void test_golden(void **state)
 {
-    static const char *const name[] = {"zeroshot",    "gopro",    "gopro_no_moco", "gopro_con", "train",        "coop",  "coop_middle",
-                                       "coop_front",  "coop_csc", "coop_train",    "cocoop",    "cocoop_train", "maple", "maple_shallow",
-                                       "maple_train", "stylip",   "stylip_train",  "slip",      "slip_train"};
+    static const char *const name[] = {
+        "zeroshot",    "gopro",         "gopro_no_moco", "gopro_con",        "train",        "coop",
+        "coop_middle", "coop_front",    "coop_csc",      "coop_train",       "cocoop",       "cocoop_train",
+        "maple",       "maple_shallow", "maple_train",   "stylip",           "stylip_train", "slip",
+        "slip_train",  "release",       "release_one",   "release_repaired", "release_few",  "release_train"};
     fixture *f = *state;
     for (size_t i = 0; i < GP_COUNT(name); i++) {
         char path[512];
@@ -185,7 +187,8 @@ static void test_damaged_cases(void **state)
         const char *says;
     } damage[] = {
         {{.key = "method"}, GOPRO_E_DATA, "'method' is missing"},
-        {{.key = "method", .value = "gopro"}, GOPRO_E_UNSUPPORTED, "expected one of zeroshot, "},
+        {{.key = "method", .value = "promptsrc"}, GOPRO_E_UNSUPPORTED, "expected one of zeroshot, "},
+        {{.key = "method", .value = "gopro"}, GOPRO_E_DATA, "'param.content.linear.0.weight' is missing"},
         {{.key = "method", .value = "magic"}, GOPRO_E_UNSUPPORTED, "unknown method 'magic'"},
         {{.key = "n_ctx"}, GOPRO_E_DATA, "'n_ctx' is missing"},
         {{.key = "n_ctx", .value = "four"}, GOPRO_E_DATA, "'n_ctx' is 'four'"},
