@@ -142,6 +142,22 @@ static int take_flag(cli *c, int argc, char **argv, int *used, const char **conf
     return add_flag(c, i, value);
 }
 
+/* Flags that are options under a shorter name. */
+static int flags_to_options(cli *c)
+{
+    static const char *const pair[][2] = {{"root", "data.root"}, {"class-names", "data.class_names"}};
+    gopro_error err = {0};
+    for (size_t i = 0; i < sizeof pair / sizeof pair[0]; i++) {
+        const char *v = cli_flag_value(c, pair[i][0]), *env = i == 0 ? getenv("GOPRO_ROOT") : NULL;
+        char *have = gopro_config_get(c->config, pair[i][1]);
+        if (!v && env && env[0] && have && !have[0]) v = env;
+        free(have);
+        gopro_status st = v ? gopro_config_set(c->config, pair[i][1], v, &err) : GOPRO_OK;
+        if (st != GOPRO_OK) return cli_fail(c, st, &err);
+    }
+    return 0;
+}
+
 int cli_parse(cli *c, int argc, char **argv)
 {
     gopro_error err = {0};
@@ -168,7 +184,7 @@ int cli_parse(cli *c, int argc, char **argv)
     if (status == 0 && config && (st = gopro_config_load(c->config, config, &err)) != GOPRO_OK) status = cli_fail(c, st, &err);
     for (size_t i = 0; status == 0 && i < n_option; i++) status = set_option(c, option[i]); /* arguments win over the file */
     free(option);
-    return status;
+    return status == 0 ? flags_to_options(c) : status;
 }
 
 void cli_free(cli *c)

@@ -13,6 +13,14 @@
     { \
         "cache", "FOLDER", "keeps image features between calls" \
     }
+#define ROOT_FLAG \
+    { \
+        "root", "FOLDER", "the field's datasets lie there; they are then opened by name ($GOPRO_ROOT)" \
+    }
+#define NAMES_FLAG \
+    { \
+        "class-names", "FILE", "names of the classes: one a line, or \"class TAB name\"" \
+    }
 #define RELIABILITY_FLAG \
     { \
         "reliability", "FILE", "draws accuracy against confidence (SVG)" \
@@ -22,24 +30,34 @@
         NULL, NULL, NULL \
     }
 
-static const cli_flag zeroshot_flags[] = {
-    MODEL_FLAG, {"data", "FOLDER", "dataset"}, {"subset", "all|base|new", "classes [all]"}, RELIABILITY_FLAG, CACHE_FLAG, END};
+static const cli_flag zeroshot_flags[] = {MODEL_FLAG,
+                                          {"data", "DATA", "dataset: folder, list, tar or name"},
+                                          ROOT_FLAG,
+                                          NAMES_FLAG,
+                                          {"subset", "all|base|new", "classes [all]"},
+                                          RELIABILITY_FLAG,
+                                          CACHE_FLAG,
+                                          END};
 static const cli_flag train_flags[] = {MODEL_FLAG,
-                                       {"data", "FOLDER", "dataset: a folder per class, train/test above them, or split.json"},
+                                       {"data", "DATA", "dataset: a folder per class, a list, a tar, or a name of 'gopro data list'"},
+                                       ROOT_FLAG,
+                                       NAMES_FLAG,
                                        {"out", "FOLDER", "run folder; an interrupted run goes on from there"},
                                        {"subset", "all|base", "classes trained on; base is tested on base and new [all]"},
                                        CACHE_FLAG,
                                        END};
 static const cli_flag eval_flags[] = {{"model", "PATH", "checkpoint [the run's]"},
-                                      {"data", "FOLDER", "dataset [the run's]"},
+                                      {"data", "DATA", "dataset [the run's]"},
+                                      ROOT_FLAG,
+                                      NAMES_FLAG,
                                       {"subset", "all|base|new", "classes [all]"},
                                       {"per-class", NULL, "accuracy of every class"},
                                       RELIABILITY_FLAG,
                                       CACHE_FLAG,
                                       END};
 #define STUDY_FLAGS \
-    MODEL_FLAG, {"data", "FOLDERS", "datasets (xd, dg: targets), separated by commas; may be repeated"}, \
-        {"source", "FOLDER", "xd, dg: the dataset trained on, with all its classes"}, {"seeds", "LIST", "\"1,2,3\" or \"1-3\" [1-3]"}, \
+    MODEL_FLAG, {"data", "LIST", "datasets (xd, dg: targets), separated by commas; may be repeated"}, ROOT_FLAG, \
+        {"source", "DATA", "xd, dg: the dataset trained on, with all its classes"}, {"seeds", "LIST", "\"1,2,3\" or \"1-3\" [1-3]"}, \
         {"out", "FOLDER", "runs, cache and reports; what is there is not repeated"}, \
         {"format", "text|md|tex|csv", "of the table on standard output [text]"}, {"jobs", "N", "runs at the same time [1]"}, \
     { \
@@ -55,7 +73,8 @@ static const cli_flag predict_flags[] = {{"model", "PATH", "checkpoint [the run'
                                          {"top", "N", "classes shown for each image [5]"},
                                          {"zeroshot", NULL, "no run: hand-written prompts; needs classes"},
                                          END};
-static const cli_flag tsne_flags[] = {{"data", "FOLDER", "dataset [the first run's]"},
+static const cli_flag tsne_flags[] = {{"data", "DATA", "dataset [the first run's]"},
+                                      ROOT_FLAG,
                                       {"subset", "all|base|new", "classes [all]"},
                                       {"out", "FOLDER", "gets tsne.svg, tsne.csv and tsne.json"},
                                       {"zeroshot", NULL, "also the features of CLIP without training"},
@@ -77,8 +96,18 @@ static const cli_flag step_flags[] = {{"weights", "FILE", "weights, or their fol
                                       {"threads", "N", "0: all processors [0]"},
                                       END};
 static const cli_flag tokenize_flags[] = {{"vocab", "PATH", "merges file or model folder"}, END};
-static const cli_flag data_flags[] = {
-    {"shots", "N", "images per class [16]"}, {"seed", "N", "of the draw [1]"}, {"decode", NULL, "check: read every image"}, END};
+static const cli_flag data_flags[] = {ROOT_FLAG,
+                                      NAMES_FLAG,
+                                      {"data", "DATA", "the dataset, instead of an argument"},
+                                      {"limit", "N", "check: missing or unreadable files named; 0: all [20]"},
+                                      {"sample", "N", "check: images decoded, spread over the lists [64]"},
+                                      {"decode", NULL, "check: decode every image"},
+                                      {"per-class", NULL, "check: images of every class"},
+                                      {"shots", "N", "draw: images per class [16]"},
+                                      {"seed", "N", "draw: its seed [1]"},
+                                      {"export", "FILE", "draw: written there as JSON, paths relative"},
+                                      {"import", "FILE", "draw: read instead of drawn; list, table, JSON Lines, JSON"},
+                                      END};
 static const cli_flag import_flags[] = {
     {"dtype", "f32|f16|bf16", "how the numbers are stored; f32 is used where it lies, the others take half the room [f32]"},
     {"verify", "FOLDER", "instead: does an imported folder still hold what was imported?"},
@@ -104,7 +133,7 @@ const cli_command cli_commands[] = {
      tsne_flags},
     {"curves", "RUN...", "draw loss and training accuracy of one or several runs over the epochs", false, cmd_curves, curves_flags},
     {"explain", "RUN", "the words nearest to a run's learnt context", false, cmd_explain, explain_flags},
-    {"data", "check|draw FOLDER", "look at a dataset, or at its few-shot draw", true, cmd_data, data_flags},
+    {"data", "list | check DATA... | draw DATA", "known datasets; whether one is complete; its few-shot draw", true, cmd_data, data_flags},
     {"tokenize", "--vocab PATH", "JSON lines {\"text\":...} from standard input to token ids", false, cmd_tokenize, tokenize_flags},
     {"step", "--weights FILE --case FILE --out FILE", "one training step or training from a case file, for parity", false, cmd_step,
      step_flags},

@@ -31,6 +31,9 @@ GOPRO_API size_t gopro_result_class_count(const gopro_result *result); /* of gop
 GOPRO_API const char *gopro_result_class_name(const gopro_result *result, size_t k);
 GOPRO_API double gopro_result_class_accuracy(const gopro_result *result, size_t k); /* NaN: no image */
 
+/* `data` everywhere: a folder, a list, a table, a tar, any of these with "#DOMAIN", or with option data.root the name of a known dataset
+ * (docs/DATASETS.md). */
+
 /* Trains option `method` on the shots of `data` (subset GOPRO_ALL or GOPRO_BASE) and tests it; everything is kept in the folder `out`.
  * A finished folder of the same configuration is read, an interrupted one goes on.  cache: folder for image features, may be NULL. */
 GOPRO_API gopro_status gopro_train(gopro_result **result, gopro_context *context, gopro_model *model, const gopro_config *config,

@@ -122,6 +122,11 @@ const gp_opt gp_opts[] = {
 
     BOOL_OPT("data.skip_bad", "0", "leave out images that do not decode instead of stopping"),
     INT_OPT("data.split_seed", "1", 0, 9007199254740992.0, "seed of the split made where a dataset has none"),
+    STRING_OPT("data.root", "", "folder of the field's datasets, which are then opened by name; empty: none"),
+    STRING_OPT("data.class_names", "",
+               "file that names the classes: one a line, or \"class TAB name\"; empty: classes.txt beside the images"),
+    STRING_OPT("data.draw", "", "few-shot draw taken from this file instead of shots and seed; empty: drawn"),
+    BOOL_OPT("data.any_path", "0", "let lists and archives name absolute paths and '..'"),
     INT_OPT("data.cache_mib", "2048", 0, 16777216, "memory for decoded images, MiB"),
 
     INT_OPT("checkpoint.every", "10", 0, 1e6, "epochs between checkpoints; 0: only when interrupted"),

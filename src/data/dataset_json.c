@@ -1,60 +1,91 @@
 /* dataset_json.c - split files: arrays train, val and test of [path, label, class name] (DATASETS.md 3).
  * SPDX-License-Identifier: Apache-2.0 */
-#include <jansson.h>
 #include <string.h>
 
 #include "data/dataset_int.h"
+#include "data/json_scan.h"
 
-/* Relative, and never out of the folder. */
-static bool safe_path(const char *p)
+static gopro_status read_entry(gp_ds_build *b, gp_part part, gp_json_scan *s, gp_str *path, gopro_error *err)
 {
-    if (p[0] == '\0' || p[0] == '/') return false;
-    for (const char *s = p; *s;) {
-        const char *e = strchrnul(s, '/');
-        if (e - s == 2 && s[0] == '.' && s[1] == '.') return false;
-        s = *e ? e + 1 : e;
+    long long k = 0;
+    if (!gp_json_take(s, '[')) return gp_json_fail(s, "[path, label, class name]", err);
+    GP_TRY(gp_json_string(s, err));
+    path->len = 0;
+    gp_str_addn(path, s->text.s, s->text.len);
+    if (path->failed) return gp_fail_nomem(err, s->text.len, "a path");
+    if (!gp_json_take(s, ',')) return gp_json_fail(s, "[path, label, class name]", err);
+    GP_TRY(gp_json_integer(s, &k, err));
+    if (!gp_json_take(s, ',')) return gp_json_fail(s, "[path, label, class name]", err);
+    GP_TRY(gp_json_string(s, err));
+    if (!gp_json_take(s, ']')) return gp_json_fail(s, "[path, label, class name]", err);
+    GP_TRY(gp_path_check(b, path->s, err));
+    if (k < 0) return gp_fail(err, GOPRO_E_DATA, "label %lld is negative; expected labels from 0", k);
+    GP_TRY(gp_ds_name(b, (size_t)k, s->text.s, err));
+    return gp_ds_add(b, part, path->s, (size_t)k, err);
+}
+
+static gopro_status read_part(gp_ds_build *b, gp_part part, gp_json_scan *s, gopro_error *err)
+{
+    gp_str path = {0};
+    size_t i = 0;
+    if (!gp_json_take(s, '[')) return gp_fail(err, GOPRO_E_DATA, "'%s': \"%s\" must be an array", s->what, gp_part_name[part]);
+    gopro_status st = GOPRO_OK;
+    if (gp_json_take(s, ']')) return GOPRO_OK;
+    do {
+        st = read_entry(b, part, s, &path, err);
+        if (st != GOPRO_OK) st = gp_fail_in(err, GOPRO_E_DATA, "'%s': %s entry %zu", s->what, gp_part_name[part], i);
+        i++;
+    } while (st == GOPRO_OK && gp_json_take(s, ','));
+    if (st == GOPRO_OK) st = gp_json_need(s, ']', err);
+    gp_str_free(&path);
+    return st;
+}
+
+static gopro_status read_members(gp_ds_build *b, gp_json_scan *s, bool seen[GP_PARTS], gopro_error *err)
+{
+    do {
+        GP_TRY(gp_json_string(s, err));
+        int p = 0;
+        while (p < GP_PARTS && strcmp(s->text.s, gp_part_name[p]) != 0) p++;
+        GP_TRY(gp_json_need(s, ':', err));
+        if (p == GP_PARTS) {
+            GP_TRY(gp_json_skip(s, err));
+            continue;
+        }
+        if (seen[p]) return gp_json_fail(s, "each of train, val and test once", err);
+        seen[p] = true;
+        GP_TRY(read_part(b, (gp_part)p, s, err));
+    } while (gp_json_take(s, ','));
+    return GOPRO_OK;
+}
+
+static gopro_status read_file(gp_ds_build *b, gp_json_scan *s, gopro_error *err)
+{
+    bool seen[GP_PARTS] = {false, false, false};
+    if (gp_json_peek(s) != '{') {
+        if (gp_json_peek(s) == '[')
+            return gp_fail(err, GOPRO_E_DATA, "'%s': expected an object with the arrays train, val and test", s->what);
+        return gp_json_fail(s, "an object with the arrays train, val and test", err);
     }
-    return true;
-}
-
-static gopro_status read_entry(gp_ds_build *b, gp_part part, json_t *e, gopro_error *err)
-{
-    if (!json_is_array(e) || json_array_size(e) != 3) return gp_fail(err, GOPRO_E_DATA, "expected [path, label, class name]");
-    json_t *path = json_array_get(e, 0), *label = json_array_get(e, 1), *name = json_array_get(e, 2);
-    if (!json_is_string(path) || !json_is_integer(label) || !json_is_string(name))
-        return gp_fail(err, GOPRO_E_DATA, "expected [path, label, class name] as a string, an integer and a string");
-    if (!safe_path(json_string_value(path)))
-        return gp_fail(err, GOPRO_E_DATA, "the path '%s' is not allowed; expected one relative to the split file, without '..'",
-                       json_string_value(path));
-    const json_int_t k = json_integer_value(label);
-    if (k < 0) return gp_fail(err, GOPRO_E_DATA, "label %lld is negative; expected labels from 0", (long long)k);
-    GP_TRY(gp_ds_name(b, (size_t)k, json_string_value(name), err));
-    return gp_ds_add(b, part, json_string_value(path), (size_t)k, err);
-}
-
-static gopro_status read_part(gp_ds_build *b, gp_part part, json_t *list, const char *key, const char *what, gopro_error *err)
-{
-    if (!list) return GOPRO_OK;
-    if (!json_is_array(list)) return gp_fail(err, GOPRO_E_DATA, "'%s': \"%s\" must be an array", what, key);
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (read_entry(b, part, json_array_get(list, i), err) != GOPRO_OK)
-            return gp_fail_in(err, GOPRO_E_DATA, "'%s': %s entry %zu", what, key, i);
+    s->p++;
+    if (!gp_json_take(s, '}')) {
+        GP_TRY(read_members(b, s, seen, err));
+        GP_TRY(gp_json_need(s, '}', err));
+    }
+    gp_json_peek(s);
+    if (s->p < s->end) return gp_json_fail(s, "the end of the file", err);
+    if (!seen[GP_PART_TRAIN] && !seen[GP_PART_TEST])
+        return gp_fail(err, GOPRO_E_DATA, "'%s': expected an object with the arrays train, val and test", s->what);
+    b->order = "the split file's";
+    b->same_names_ok = true;
     return GOPRO_OK;
 }
 
 gopro_status gp_ds_from_json(gp_ds_build *b, const char *text, size_t size, const char *what, gopro_error *err)
 {
-    static const char *const key[GP_PARTS] = {"train", "val", "test"};
-    json_error_t je;
-    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je);
-    if (!root) return gp_fail(err, GOPRO_E_DATA, "'%s' line %d column %d: %s", what, je.line, je.column, je.text);
-    gopro_status st = GOPRO_OK;
-    if (!json_is_object(root) || (!json_object_get(root, "train") && !json_object_get(root, "test"))) {
-        st = gp_fail(err, GOPRO_E_DATA, "'%s': expected an object with the arrays train, val and test", what);
-        goto out;
-    }
-    for (int p = 0; p < GP_PARTS; p++) GP_CHECK(read_part(b, (gp_part)p, json_object_get(root, key[p]), key[p], what, err));
-out:
-    json_decref(root);
+    gp_json_scan s;
+    gp_json_begin(&s, text, size, what);
+    gopro_status st = read_file(b, &s, err);
+    gp_json_end(&s);
     return st;
 }

@@ -5,7 +5,7 @@
 
 #include "base/sha256.h"
 #include "base/str.h"
-#include "data/dataset.h"
+#include "data/dataset_int.h"
 
 #define VAL_SHOTS 4u
 #define MAX_NAMED 6u /* classes named in one message */
@@ -95,7 +95,7 @@ out:
     return st;
 }
 
-static void hash_indices(char hex[65], const uint32_t *v, size_t n)
+void gp_draw_hash(char hex[65], const uint32_t *v, size_t n)
 {
     gp_sha256 c;
     gp_sha256_init(&c);
@@ -119,7 +119,7 @@ gopro_status gp_draw_make(gp_draw *dr, const gp_dataset *d, size_t shots, uint64
     /* The same generator goes on, so the validation draw depends on the training lists. */
     if (st == GOPRO_OK) st = draw_list(&dr->val, &dr->n_val, &d->val, d, k < VAL_SHOTS ? k : VAL_SHOTS, "validation", &m, NULL, err);
     if (st == GOPRO_OK)
-        hash_indices(dr->hash, dr->train, dr->n_train);
+        gp_draw_hash(dr->hash, dr->train, dr->n_train), gp_draw_hash(dr->val_hash, dr->val, dr->n_val);
     else
         gp_draw_free(dr);
     return st;
@@ -130,4 +130,11 @@ void gp_draw_free(gp_draw *dr)
     free(dr->train);
     free(dr->val);
     *dr = (gp_draw){0};
+}
+
+gopro_status gp_draw_of(gp_draw *dr, const gp_dataset *d, const gp_options *o, const gp_log *log, gopro_error *err)
+{
+    const char *file = gp_opt_string(o, "data.draw");
+    if (file[0]) return gp_draw_import(dr, d, file, log, err);
+    return gp_draw_make(dr, d, (size_t)gp_opt_int(o, "shots"), (uint64_t)gp_opt_int(o, "seed"), log, err);
 }

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/pool.h"
 #include "base/sha256.h"
+#include "data/bytes.h"
 #include "data/loader.h"
 
 typedef struct job {
@@ -24,14 +24,12 @@ static gopro_status one_image(const job *j, size_t i, gopro_error *err)
 {
     const size_t R = j->c->size;
     gp_image im = {0}, crop = {0};
-    char *path = gp_path_join(j->root, j->item[i].path);
-    if (!path) return gp_fail_nomem(err, strlen(j->item[i].path), "a path");
-    gopro_status st = gp_image_read(&im, path, err);
-    if (st == GOPRO_OK && (st = gp_view_test(&crop, &im, j->c, err)) != GOPRO_OK) st = gp_fail_in(err, GOPRO_E_DATA, "image '%s'", path);
+    gopro_status st = gp_item_read(&im, j->root, &j->item[i], err);
+    if (st == GOPRO_OK && (st = gp_view_test(&crop, &im, j->c, err)) != GOPRO_OK)
+        st = gp_fail_in(err, GOPRO_E_DATA, "image '%s/%s'", j->root, j->item[i].path);
     if (st == GOPRO_OK) gp_image_normalise(j->x + i * 3 * R * R, &crop, j->c->mean, j->c->std);
     gp_image_free(&im);
     gp_image_free(&crop);
-    free(path);
     return st;
 }
 
@@ -72,16 +70,14 @@ typedef struct id_job {
     bool *failed; /* [n] out of memory */
 } id_job;
 
-#define MAX_IMAGE_FILE ((size_t)1 << 30)
-
 static void id_block(void *arg, size_t i, size_t worker)
 {
     const id_job *j = arg;
     (void)worker;
-    char *bytes = NULL, *path = gp_path_join(j->root, j->item[i].path);
+    char *bytes = NULL;
     size_t size = 0;
     memset(&j->id[i], 0, sizeof j->id[i]);
-    gopro_status st = path ? gp_read_file(&bytes, &size, path, MAX_IMAGE_FILE, NULL) : GOPRO_E_NOMEM;
+    gopro_status st = gp_item_bytes(&bytes, &size, j->root, &j->item[i], NULL);
     if (st == GOPRO_OK) {
         gp_sha256 c;
         gp_sha256_init(&c);
@@ -90,7 +86,6 @@ static void id_block(void *arg, size_t i, size_t worker)
     }
     j->failed[i] = st == GOPRO_E_NOMEM;
     free(bytes);
-    free(path);
 }
 
 gopro_status gp_image_ids(gp_image_id *id, const char *root, const gp_item *item, size_t n, struct gp_pool *pool, gopro_error *err)

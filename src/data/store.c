@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/str.h"
+#include "data/bytes.h"
 #include "data/loader.h"
 
 #define MAX_THREADS 64
@@ -32,11 +32,7 @@ typedef struct filler {
 
 static gopro_status read_item(gp_image *im, const gp_image_store *s, size_t i, gopro_error *err)
 {
-    char *path = gp_path_join(s->root, s->item[i].path);
-    if (!path) return gp_fail_nomem(err, strlen(s->item[i].path), "a path");
-    gopro_status st = gp_image_read(im, path, err);
-    free(path);
-    return st;
+    return gp_item_read(im, s->root, &s->item[i], err);
 }
 
 /* Next image to decode, or n.  Nothing after the first bad one, so that the one reported does not depend on the threads. */

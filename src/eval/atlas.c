@@ -274,8 +274,7 @@ gopro_status gp_atlas_make(gp_atlas **out, const gp_atlas_request *q, const gp_w
     x.m->n_runs = q->n_sources;
     x.m->tsne = q->tsne;
     x.m->tsne.seed = (uint64_t)gp_opt_int(q->opt, "seed");
-    gp_data_rules rules = {.skip_bad_images = gp_opt_bool(q->opt, "data.skip_bad"),
-                           .split_seed = (uint64_t)gp_opt_int(q->opt, "data.split_seed")};
+    const gp_data_rules rules = gp_data_rules_of(q->opt);
     GP_CHECK(gp_dataset_open(&x.data, q->data, &rules, w ? &w->log : NULL, err));
     GP_CHECK(gp_labelset_make(&x.labels, x.data, NULL, q->subset, err));
     GP_CHECK(choose(&x, err));

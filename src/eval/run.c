@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "eval/run.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,11 +59,9 @@ static gopro_status run_open(run *x, gopro_error *err)
     x->opt = gp_options_clone(q->opt);
     if (!x->opt) return gp_fail_nomem(err, 0, "options");
     GP_TRY(gp_options_settle(x->opt, q->bb->tok, q->subset != GP_BASE, err));
-    gp_data_rules rules = {.skip_bad_images = gp_opt_bool(x->opt, "data.skip_bad"),
-                           .split_seed = (uint64_t)gp_opt_int(x->opt, "data.split_seed")};
+    const gp_data_rules rules = gp_data_rules_of(x->opt);
     GP_TRY(gp_dataset_open(&x->data, q->data, &rules, log, err));
-    GP_TRY(
-        gp_draw_make(&x->draw, x->data, (size_t)gp_opt_int(x->opt, "shots"), (uint64_t)gp_opt_int(x->opt, "seed"), shots_log(x, log), err));
+    GP_TRY(gp_draw_of(&x->draw, x->data, x->opt, shots_log(x, log), err));
     GP_TRY(gp_labelset_make(&x->labels, x->data, &x->draw, q->subset, err));
     if (q->subset == GP_BASE) GP_TRY(gp_labelset_make(&x->novel, x->data, &x->draw, GP_NEW, err));
     return gp_learner_create(&x->l, q->bb, x->opt, x->labels.class_name, x->labels.K, err);
@@ -85,26 +82,13 @@ static gopro_status write_config(const run *x, gopro_error *err)
     return st;
 }
 
-static json_t *items_json(const gp_dataset *d, const gp_split *from, const uint32_t *idx, size_t n)
-{
-    json_t *a = json_array();
-    for (size_t i = 0; i < n; i++) {
-        const gp_item *it = &from->item[idx[i]];
-        json_array_append_new(a, json_pack("[s,i,s]", it->path, (int)it->label, d->class_name[it->label]));
-    }
-    return a;
-}
-
 static gopro_status write_draw(const run *x, gopro_error *err)
 {
-    char *path = gp_rundir_file(&x->dir, "draw.json"), *text = NULL;
-    json_t *j = json_pack("{s:s,s:I,s:I,s:s,s:o,s:o}", "dataset", x->data->name, "shots", (json_int_t)gp_opt_int(x->opt, "shots"), "seed",
-                          (json_int_t)gp_opt_int(x->opt, "seed"), "hash", x->draw.hash, "train",
-                          items_json(x->data, &x->data->train, x->draw.train, x->draw.n_train), "val",
-                          items_json(x->data, &x->data->val, x->draw.val, x->draw.n_val));
-    text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    const char *from = gp_opt_string(x->opt, "data.draw");
+    char *path = gp_rundir_file(&x->dir, "draw.json");
+    char *text = gp_draw_json(&x->draw, x->data, (size_t)gp_opt_int(x->opt, "shots"), (uint64_t)gp_opt_int(x->opt, "seed"),
+                              from[0] ? from : NULL, true);
     gopro_status st = path && text ? gp_write_file(path, text, strlen(text), err) : gp_fail_nomem(err, 0, "draw.json");
-    json_decref(j);
     free(text);
     free(path);
     return st;
@@ -314,8 +298,7 @@ gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_t
     memset(m, 0, sizeof *m);
     *d = NULL;
     x.dir.lock = -1;
-    gp_data_rules rules = {.skip_bad_images = gp_opt_bool(q->opt, "data.skip_bad"),
-                           .split_seed = (uint64_t)gp_opt_int(q->opt, "data.split_seed")};
+    const gp_data_rules rules = gp_data_rules_of(q->opt);
     GP_CHECK(gp_dataset_open(d, q->data, &rules, w ? &w->log : NULL, err));
     GP_CHECK(gp_labelset_make(&x.labels, *d, NULL, q->subset, err));
     if (q->same_classes) GP_CHECK(gp_result_check_classes(q->run, &x.labels, q->data, err));

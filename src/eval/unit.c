@@ -152,9 +152,10 @@ static gopro_status probe(gp_estimate *e, const gp_plan *p, const gp_unit *u, co
     gp_labelset ls = {0};
     double step = 0.0;
     gopro_status st;
-    gp_data_rules rules = {.skip_bad_images = true, .split_seed = (uint64_t)gp_opt_int(o, "data.split_seed")};
+    gp_data_rules rules = gp_data_rules_of(o);
+    rules.skip_bad_images = true;
     GP_CHECK(gp_dataset_open(&data, p->data[u->data], &rules, log, err));
-    GP_CHECK(gp_draw_make(&draw, data, (size_t)gp_opt_int(o, "shots"), u->seed, log, err));
+    GP_CHECK(gp_draw_of(&draw, data, o, log, err));
     GP_CHECK(gp_labelset_make(&ls, data, &draw, p->protocol == GP_B2N ? GP_BASE : GP_ALL, err));
     gp_peak_rss_reset();
     GP_CHECK(gp_learner_create(&l, p->bb, o, ls.class_name, ls.K, err));

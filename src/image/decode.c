@@ -32,7 +32,7 @@ gopro_status gp_image_alloc(gp_image *im, uint32_t w, uint32_t h, uint32_t chann
     return gp_image_alloc_max(im, w, h, channels, GP_IMAGE_MAX_BYTES, err);
 }
 
-typedef enum kind { KIND_UNKNOWN, KIND_JPEG, KIND_PNG, KIND_WEBP } kind;
+typedef enum kind { KIND_UNKNOWN, KIND_JPEG, KIND_PNG, KIND_WEBP, KIND_GIF } kind;
 
 typedef struct magic {
     size_t at, len;
@@ -45,7 +45,7 @@ static const magic magics[] = {
     {0, 3, "\xff\xd8\xff", "JPEG", KIND_JPEG},
     {0, 8, "\x89PNG\r\n\x1a\n", "PNG", KIND_PNG},
     {8, 4, "WEBP", "WebP", KIND_WEBP},
-    {0, 4, "GIF8", "a GIF image", KIND_UNKNOWN},
+    {0, 4, "GIF8", "GIF", KIND_GIF},
     {0, 4, "II*\0", "a TIFF image", KIND_UNKNOWN},
     {0, 4, "MM\0*", "a TIFF image", KIND_UNKNOWN},
     {0, 2, "BM", "a BMP image", KIND_UNKNOWN},
@@ -86,10 +86,11 @@ static bool looks_like_text(const uint8_t *data, size_t size)
 
 static gopro_status fail_unknown(gopro_error *err, const uint8_t *data, size_t size, const magic *m)
 {
-    if (size == 0) return gp_fail(err, GOPRO_E_FORMAT, "the file is empty; expected a JPEG, PNG or WebP image");
-    if (m) return gp_fail(err, GOPRO_E_FORMAT, "the bytes look like %s; expected JPEG, PNG or WebP: convert it", m->name);
-    if (looks_like_text(data, size)) return gp_fail(err, GOPRO_E_FORMAT, "the bytes look like text; expected a JPEG, PNG or WebP image");
-    return gp_fail(err, GOPRO_E_FORMAT, "not an image: the bytes begin with %02x %02x %02x %02x; expected JPEG, PNG or WebP", data[0],
+    if (size == 0) return gp_fail(err, GOPRO_E_FORMAT, "the file is empty; expected a JPEG, PNG, WebP or GIF image");
+    if (m) return gp_fail(err, GOPRO_E_FORMAT, "the bytes look like %s; expected JPEG, PNG, WebP or GIF: convert it", m->name);
+    if (looks_like_text(data, size))
+        return gp_fail(err, GOPRO_E_FORMAT, "the bytes look like text; expected a JPEG, PNG, WebP or GIF image");
+    return gp_fail(err, GOPRO_E_FORMAT, "not an image: the bytes begin with %02x %02x %02x %02x; expected JPEG, PNG, WebP or GIF", data[0],
                    size > 1 ? data[1] : 0u, size > 2 ? data[2] : 0u, size > 3 ? data[3] : 0u);
 }
 
@@ -104,6 +105,8 @@ gopro_status gp_image_decode_max(gp_image *im, const uint8_t *data, size_t size,
         return gp_png_decode(im, data, size, 3, max_bytes, err);
     case KIND_WEBP:
         return gp_webp_decode(im, data, size, max_bytes, err);
+    case KIND_GIF:
+        return gp_gif_decode(im, data, size, max_bytes, err);
     default:
         return fail_unknown(err, data, size, m);
     }
@@ -143,7 +146,7 @@ gopro_status gp_image_read(gp_image *im, const char *path, gopro_error *err)
 
 bool gp_image_known_name(const char *name)
 {
-    static const char *const ext[] = {".jpg", ".jpeg", ".png", ".webp"};
+    static const char *const ext[] = {".jpg", ".jpeg", ".png", ".webp", ".gif"};
     const char *dot = strrchr(name, '.');
     if (!dot || dot == name) return false;
     for (size_t i = 0; i < GP_COUNT(ext); i++)

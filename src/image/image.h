@@ -13,15 +13,15 @@ typedef struct gp_image {
 void gp_image_free(gp_image *im);
 gopro_status gp_image_alloc(gp_image *im, uint32_t w, uint32_t h, uint32_t channels, gopro_error *err);
 
-/* JPEG, PNG, WebP recognised by their bytes, whatever the name.  8-bit RGB: grey replicated, palette expanded, alpha dropped without
- * compositing, 16-bit to 8 as Pillow does, CMYK converted, EXIF orientation not applied.  FORMAT error says what the bytes look like.
- * At most 1 GiB of pixels (a decompression bomb is refused before allocation). */
+/* JPEG, PNG, WebP, GIF (its first frame) recognised by their bytes, whatever the name.  8-bit RGB: grey replicated, palette expanded, alpha
+ * dropped without compositing, 16-bit to 8 as Pillow does, CMYK converted, EXIF orientation not applied.  FORMAT error says what the bytes
+ * look like. At most 1 GiB of pixels (a decompression bomb is refused before allocation). */
 gopro_status gp_image_decode(gp_image *im, const uint8_t *data, size_t size, gopro_error *err);
 gopro_status gp_image_decode_rgba(gp_image *im, const uint8_t *data, size_t size,
                                   gopro_error *err);                                     /* PNG only; for pretraining drawings */
 gopro_status gp_image_read(gp_image *im, const char *path, gopro_error *err);            /* DATA error names the file */
 gopro_status gp_image_write_png(const gp_image *im, const char *path, gopro_error *err); /* atomic */
-bool gp_image_known_name(const char *name); /* .jpg .jpeg .png .webp, any case: what a folder scan takes for an image */
+bool gp_image_known_name(const char *name); /* .jpg .jpeg .png .webp .gif, any case: what a folder scan takes for an image */
 
 typedef enum gp_filter { GP_BILINEAR, GP_BICUBIC } gp_filter;
 /* out = box (x, y, w, h of integers) of im cut out, then resized to ow x oh by Pillow's resampler (METHODS 1.5). */

@@ -17,6 +17,7 @@ gopro_status gp_image_alloc_max(gp_image *im, uint32_t w, uint32_t h, uint32_t c
 /* One decoder each; im is empty before and, after an error, afterwards. */
 gopro_status gp_jpeg_decode(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, gopro_error *err);
 gopro_status gp_png_decode(gp_image *im, const uint8_t *data, size_t size, uint32_t channels, size_t max_bytes, gopro_error *err);
+gopro_status gp_gif_decode(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, gopro_error *err);
 gopro_status gp_webp_decode(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, gopro_error *err);
 
 typedef struct gp_box {

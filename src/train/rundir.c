@@ -32,15 +32,13 @@ bool gp_subset_parse(gp_subset *s, const char *name)
 
 void gp_class_hash(char hex[65], const char *const *class_name, size_t K)
 {
-    gp_sha256 c;
-    gp_sha256_init(&c);
-    for (size_t k = 0; k < K; k++) gp_sha256_add(&c, class_name[k], strlen(class_name[k]) + 1);
-    gp_sha256_hex(&c, hex);
+    gp_class_names_hash(hex, class_name, K);
 }
 
 bool gp_option_matters(size_t i)
 {
-    static const char *const exempt[] = {"threads", "loader.threads", "data.cache_mib", "test.cache_mib", "checkpoint.every"};
+    static const char *const exempt[] = {"threads",   "loader.threads", "data.cache_mib",   "checkpoint.every", "test.cache_mib",
+                                         "data.root", "data.draw",      "data.class_names", "data.any_path"};
     const char *name = gp_opts[i].name;
     if (strncmp(name, "pretrain.", 9) == 0) return false;
     for (size_t e = 0; e < GP_COUNT(exempt); e++)
@@ -115,7 +113,7 @@ static gopro_status record(gp_rundir *r, const gp_run_identity *id, json_t *iden
 {
     char *path = gp_rundir_file(r, "run.json"), *text = NULL;
     json_t *j = json_pack("{s:i,s:s,s:o,s:o,s:O}", "schema", 1, "version", GOPRO_VERSION, "model_path", absolute(id->bb->path), "data_path",
-                          absolute(id->data_path), "identity", identity);
+                          id->data->source ? json_string(id->data->source) : absolute(id->data_path), "identity", identity);
     gopro_status st;
     if (!path || !j || !(text = json_dumps(j, JSON_INDENT(2)))) {
         st = gp_fail_nomem(err, 0, "run.json");

@@ -23,7 +23,7 @@ expect 2 "template 'a photo' has no \{\}" "$gopro" zeroshot --model m --data d '
 printf 'optim:\n  lr: 0.1\n  epocs: 3\n' >bad.yaml
 expect 2 "bad.yaml:3.*optim.epocs.*optim.epochs" "$gopro" train --model m --data d --out r --config bad.yaml
 check "a refused command made the run folder" test ! -e r
-expect 2 "which protocol" "$gopro" protocol xd --data d --out p
+expect 2 "which protocol" "$gopro" protocol xx --data d --out p
 expect 2 "seeds" "$gopro" protocol b2n --model m --data d --out p --seeds 3-1
 expect 2 "method 'copp' is unknown" "$gopro" protocol b2n --model m --data d --out p --methods zeroshot,copp
 expect 2 "two datasets are called 'd'" "$gopro" protocol b2n --model m --data d,./d --out p

@@ -1,0 +1,327 @@
+/* rows.c - images whose class is a word: choosing the domain, ordering and naming the classes, splitting what nobody split.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "data/dataset_int.h"
+
+#define DROPPED UINT32_MAX
+
+gopro_status gp_rows_init(gp_rows *r, gp_ds_build *b, gopro_error *err)
+{
+    (void)err;
+    *r = (gp_rows){.b = b, .key = {.pool = b->pool}, .domain = {.pool = b->pool}};
+    return GOPRO_OK;
+}
+
+void gp_rows_free(gp_rows *r)
+{
+    free(r->row);
+    gp_intern_free(&r->key);
+    gp_intern_free(&r->domain);
+    *r = (gp_rows){0};
+}
+
+/* A class word or a domain becomes part of prompts, tables and messages. */
+static gopro_status check_word(const char *what, const char *s, size_t n, const char *path, gopro_error *err)
+{
+    if (n == 0) return gp_fail(err, GOPRO_E_DATA, "the %s of '%s' is empty", what, path);
+    if (n > 4096) return gp_fail(err, GOPRO_E_DATA, "the %s of '%s' is longer than 4096 bytes", what, path);
+    if (!gp_utf8_ok(s, n)) return gp_fail(err, GOPRO_E_DATA, "the %s of '%s' is not valid UTF-8; convert it", what, path);
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+            return gp_fail(err, GOPRO_E_DATA, "the %s of '%s' holds the control character %u; expected plain text", what, path,
+                           (unsigned)(unsigned char)s[i]);
+    return GOPRO_OK;
+}
+
+gopro_status gp_rows_add(gp_rows *r, const gp_row *row, const char *key, size_t n_key, const char *domain, size_t n_domain,
+                         gopro_error *err)
+{
+    uint32_t k = 0, d = 0;
+    GP_TRY(check_word("class", key, n_key, row->path, err));
+    if (domain) GP_TRY(check_word("domain", domain, n_domain, row->path, err));
+    if (r->n >= UINT32_MAX) return gp_fail(err, GOPRO_E_DATA, "more than %u images", UINT32_MAX);
+    if (r->n == r->cap) {
+        const size_t cap = r->cap ? 2 * r->cap : 64;
+        gp_row *v = reallocarray(r->row, cap, sizeof *v);
+        if (!v) return gp_fail_nomem(err, cap * sizeof *v, "a list of images");
+        r->row = v;
+        r->cap = cap;
+    }
+    char *path = gp_strings_add(r->b->pool, row->path, strlen(row->path));
+    if (!path || !gp_intern_add(&r->key, &k, key, n_key) || !gp_intern_add(&r->domain, &d, domain ? domain : "", domain ? n_domain : 0))
+        return gp_fail_nomem(err, n_key, "a list of images");
+    if (k >= GP_MAX_LABEL) return gp_fail(err, GOPRO_E_DATA, "more than %zu classes", GP_MAX_LABEL);
+    if (d >= UINT16_MAX) return gp_fail(err, GOPRO_E_DATA, "more than %d domains", UINT16_MAX);
+    gp_row *x = &r->row[r->n++];
+    *x = *row;
+    x->path = path;
+    x->key = k;
+    x->domain = (uint16_t)d;
+    return GOPRO_OK;
+}
+
+/* ---- domains ---- */
+
+static void list_domains(gp_str *out, const gp_rows *r)
+{
+    size_t shown = 0;
+    for (size_t i = 0; i < r->domain.n && shown < 20; i++)
+        if (r->domain.word[i][0]) gp_str_addf(out, "%s%s", shown++ ? ", " : "", r->domain.word[i]);
+}
+
+/* "A+B": both; a domain that is itself called "A+B" wins. */
+static gopro_status choose_domains(bool *wanted, const gp_rows *r, const gp_rows_plan *p, gopro_error *err)
+{
+    uint32_t d;
+    if (p->domain[0] && gp_intern_find(&r->domain, &d, p->domain, strlen(p->domain))) {
+        wanted[d] = true;
+        return GOPRO_OK;
+    }
+    for (const char *s = p->domain;; s++) {
+        const size_t n = strcspn(s, "+");
+        if (n == 0 || !gp_intern_find(&r->domain, &d, s, n)) {
+            gp_str all = {0};
+            list_domains(&all, r);
+            gopro_status st = all.len ? gp_fail(err, GOPRO_E_DATA, "'%s' has no domain '%.*s'; it has %s", p->what, (int)n, s, all.s)
+                                      : gp_fail(err, GOPRO_E_DATA, "'%s' has no domains, so '#%s' cannot be chosen", p->what, p->domain);
+            gp_str_free(&all);
+            return st;
+        }
+        wanted[d] = true;
+        s += n;
+        if (*s == '\0') return GOPRO_OK;
+    }
+}
+
+static gopro_status drop_other_domains(gp_rows *r, const gp_rows_plan *p, gopro_error *err)
+{
+    if (!p->domain) return GOPRO_OK;
+    bool *wanted = calloc(r->domain.n + 1, sizeof *wanted);
+    if (!wanted) return gp_fail_nomem(err, r->domain.n, "domains");
+    gopro_status st = choose_domains(wanted, r, p, err);
+    size_t n = 0;
+    for (size_t i = 0; st == GOPRO_OK && i < r->n; i++)
+        if (wanted[r->row[i].domain]) r->row[n++] = r->row[i];
+    if (st == GOPRO_OK) r->n = n;
+    free(wanted);
+    return st;
+}
+
+/* ---- classes ---- */
+
+static bool whole_number(const char *s)
+{
+    if (!*s || strlen(s) > 7) return false;
+    for (; *s; s++)
+        if (*s < '0' || *s > '9') return false;
+    return true;
+}
+
+typedef struct sorted {
+    char *word;
+    uint32_t key;
+} sorted;
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(((const sorted *)a)->word, ((const sorted *)b)->word);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const long x = atol(((const sorted *)a)->word), y = atol(((const sorted *)b)->word);
+    return x != y ? (x > y) - (x < y) : by_bytes(a, b);
+}
+
+/* Keys in label order: numbers by value, words bytewise. */
+static gopro_status sort_keys(sorted **out, const gp_rows *r, gopro_error *err)
+{
+    sorted *v = malloc((r->key.n + 1) * sizeof *v);
+    if (!v) return gp_fail_nomem(err, r->key.n * sizeof *v, "class names");
+    bool numbers = true;
+    for (size_t i = 0; i < r->key.n; i++) {
+        v[i] = (sorted){r->key.word[i], (uint32_t)i};
+        numbers = numbers && whole_number(v[i].word);
+    }
+    qsort(v, r->key.n, sizeof *v, numbers ? by_number : by_bytes);
+    *out = v;
+    return GOPRO_OK;
+}
+
+static const char *renamed(const gp_rows_plan *p, const char *key)
+{
+    for (size_t i = 0; p->renames && p->renames[i][0]; i++)
+        if (strcmp(p->renames[i][0], key) == 0) return p->renames[i][1];
+    return key;
+}
+
+/* label[sorted position] and the names, before classes without images are dropped. */
+static gopro_status name_classes(uint32_t *label, const char ***names, size_t *n_names, bool *listed, const sorted *v, size_t K,
+                                 const gp_rows_plan *p, gopro_error *err)
+{
+    char **keys = malloc((K + 1) * sizeof *keys);
+    if (!keys) return gp_fail_nomem(err, K * sizeof *keys, "class names");
+    for (size_t k = 0; k < K; k++) keys[k] = v[k].word;
+    gopro_status st = GOPRO_OK;
+    *listed = false;
+    if (p->names) {
+        st = gp_names_apply(p->names, label, names, n_names, listed, keys, K, err);
+        if (st != GOPRO_OK) gp_fail_in(err, st, "'%s'", p->what);
+    } else if (!(*names = malloc((K + 1) * sizeof **names))) {
+        st = gp_fail_nomem(err, K * sizeof **names, "class names");
+    } else {
+        for (size_t k = 0; k < K; k++) {
+            label[k] = (uint32_t)k;
+            (*names)[k] = renamed(p, keys[k]);
+        }
+        *n_names = K;
+    }
+    free(keys);
+    return st;
+}
+
+/* to[key]: its label, or DROPPED.  Classes that the chosen images do not show are left out unless a file lists them. */
+static gopro_status make_labels(uint32_t *to, gp_rows *r, const gp_rows_plan *p, gopro_error *err)
+{
+    const size_t K = r->key.n;
+    sorted *v = NULL;
+    const char **names = NULL;
+    size_t n_names = 0, n = 0;
+    bool listed = false;
+    uint32_t *label = malloc((K + 1) * sizeof *label), *final = NULL;
+    gopro_status st = label ? sort_keys(&v, r, err) : gp_fail_nomem(err, K * sizeof *label, "class names");
+    if (st == GOPRO_OK) st = name_classes(label, &names, &n_names, &listed, v, K, p, err);
+    if (st != GOPRO_OK) goto out;
+    final = malloc((n_names + 1) * sizeof *final);
+    if (!final) {
+        st = gp_fail_nomem(err, n_names * sizeof *final, "class names");
+        goto out;
+    }
+    for (size_t i = 0; i < n_names; i++) final[i] = listed ? 0 : DROPPED;
+    for (size_t k = 0; k < K; k++) to[v[k].key] = label[k];
+    for (size_t i = 0; i < r->n; i++) final[to[r->row[i].key]] = 0;
+    for (size_t i = 0; i < n_names; i++) {
+        if (final[i] == DROPPED) continue;
+        GP_CHECK(gp_ds_name(r->b, n, names[i], err));
+        final[i] = (uint32_t)n++;
+    }
+    for (size_t k = 0; k < K; k++) to[k] = final[to[k]];
+out:
+    free(final);
+    free(label);
+    free(names);
+    free(v);
+    return st;
+}
+
+/* ---- parts ---- */
+
+static gopro_status put(gp_rows *r, size_t i, gp_part part, uint32_t label, gopro_error *err)
+{
+    const gp_row *x = &r->row[i];
+    return gp_ds_put(r->b, part, &(gp_item){.path = x->path, .label = label, .size = x->size, .offset = x->offset}, err);
+}
+
+/* 50/20/30 of n images, counts rounded half to even; a class of two or more keeps at least one image on either side. */
+static void split_counts(size_t *n_train, size_t *n_val, size_t n)
+{
+    size_t t = (size_t)nearbyint((double)n * 0.5), v = (size_t)nearbyint((double)n * 0.2);
+    if (t == 0) t = 1;
+    while (n > 1 && t + v >= n) {
+        if (v > 0)
+            v--;
+        else
+            t--;
+    }
+    *n_train = t;
+    *n_val = n == 1 ? 0 : v;
+}
+
+static gopro_status split_class(gp_rows *r, gp_mt19937 *m, const uint32_t *member, size_t n, uint32_t label, uint32_t *order,
+                                gopro_error *err)
+{
+    size_t n_train, n_val;
+    split_counts(&n_train, &n_val, n);
+    for (size_t i = 0; i < n; i++) order[i] = (uint32_t)i;
+    gp_mt_shuffle(m, order, (uint32_t)n);
+    for (size_t i = 0; i < n; i++) {
+        const gp_part part = i < n_train ? GP_PART_TRAIN : i < n_train + n_val ? GP_PART_VAL : GP_PART_TEST;
+        GP_TRY(put(r, member[order[i]], part, label, err));
+    }
+    return GOPRO_OK;
+}
+
+/* Every class by a shuffle, one generator over the classes in label order. */
+static gopro_status split_rows(gp_rows *r, const uint32_t *to, gopro_error *err)
+{
+    const size_t K = r->b->n_classes;
+    size_t *first = calloc(K + 2, sizeof *first);
+    uint32_t *member = malloc((r->n + 1) * sizeof *member), *order = malloc((r->n + 1) * sizeof *order);
+    gopro_status st = GOPRO_OK;
+    gp_mt19937 m;
+    gp_mt_seed(&m, r->b->rules.split_seed);
+    if (!first || !member || !order) {
+        st = gp_fail_nomem(err, 2 * r->n * sizeof *member, "a split");
+        goto out;
+    }
+    for (size_t i = 0; i < r->n; i++) first[to[r->row[i].key] + 2]++;
+    for (size_t k = 2; k < K + 2; k++) first[k] += first[k - 1];
+    for (size_t i = 0; i < r->n; i++) member[first[to[r->row[i].key] + 1]++] = (uint32_t)i;
+    for (size_t k = 0; k < K; k++)
+        if (first[k + 1] > first[k]) GP_CHECK(split_class(r, &m, member + first[k], first[k + 1] - first[k], (uint32_t)k, order, err));
+out:
+    free(first);
+    free(member);
+    free(order);
+    return st;
+}
+
+/* Training images are what the classes are learnt from: one that only the test shows is a mistake more often than not. */
+static gopro_status check_untrained(const gp_rows *r, const uint32_t *to, const char *what, gopro_error *err)
+{
+    const size_t K = r->b->n_classes;
+    uint8_t *seen = calloc(K + 1, 1);
+    if (!seen) return gp_fail_nomem(err, K, "classes");
+    bool any = false;
+    for (size_t i = 0; i < r->n; i++)
+        if (r->row[i].part == GP_PART_TRAIN) {
+            seen[to[r->row[i].key]] = 1;
+            any = true;
+        }
+    gopro_status st = GOPRO_OK;
+    for (size_t i = 0; any && i < r->n && st == GOPRO_OK; i++)
+        if (!seen[to[r->row[i].key]])
+            st = gp_fail(err, GOPRO_E_DATA,
+                         "'%s': the class '%s' has %s images but no training images; give it some, or leave the class out", what,
+                         r->key.word[r->row[i].key], gp_part_name[r->row[i].part]);
+    free(seen);
+    return st;
+}
+
+gopro_status gp_rows_finish(gp_rows *r, const gp_rows_plan *p, gopro_error *err)
+{
+    gopro_status st = GOPRO_OK;
+    size_t unsaid = 0, example = 0;
+    uint32_t *to = malloc((r->key.n + 1) * sizeof *to);
+    if (!to) return gp_fail_nomem(err, r->key.n * sizeof *to, "classes");
+    GP_CHECK(drop_other_domains(r, p, err));
+    GP_CHECK(make_labels(to, r, p, err));
+    for (size_t i = 0; i < r->n; i++)
+        if (r->row[i].part == GP_PARTS) unsaid++, example = i;
+    if (unsaid == r->n) {
+        GP_CHECK(split_rows(r, to, err));
+    } else if (unsaid > 0) {
+        st = gp_fail(err, GOPRO_E_DATA, "'%s': %zu images are in no split, for example '%s', but others are; expected train, val or test",
+                     p->what, unsaid, r->row[example].path);
+    } else {
+        GP_CHECK(check_untrained(r, to, p->what, err));
+        for (size_t i = 0; i < r->n; i++) GP_CHECK(put(r, i, (gp_part)r->row[i].part, to[r->row[i].key], err));
+    }
+out:
+    free(to);
+    return st;
+}
