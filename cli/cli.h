@@ -58,6 +58,10 @@ int cmd_bench(cli *c);
 int cmd_tsne(cli *c);
 int cmd_explain(cli *c);
 int cmd_curves(cli *c);
+int cmd_import(cli *c);
+
+/* cmd_import.c */
+gopro_status cli_model_load(cli *c, gopro_model **m, const char *folder, gopro_error *err); /* prints the model's warning */
 
 /* args.c */
 int cli_parse(cli *c, int argc, char **argv); /* 0 or an exit status; *c is then freed by cli_free all the same */

@@ -102,7 +102,7 @@ int cmd_predict(cli *c)
     if (st == GOPRO_OK && run) st = gopro_run_paths(&run_model, &run_data, run, &err);
     const char *model = cli_flag_value(c, "model");
     if (!model) model = run_model ? run_model : cli_model_folder(c);
-    if (st == GOPRO_OK) st = gopro_model_load(&m, model, c->config, &err);
+    if (st == GOPRO_OK) st = cli_model_load(c, &m, model, &err);
     if (st == GOPRO_OK) st = gopro_predictor_create(&p, m, c->config, run, names.item, names.n, &err);
     if (st == GOPRO_OK) st = predict_all(c, p, c->arg + first, c->n_arg - first, (size_t)n_top, &err);
     int status = st == GOPRO_OK ? 0 : cli_fail(c, st, &err);

@@ -126,7 +126,7 @@ static int run_here(cli *c, const gopro_plan_request *q, char **name)
     gopro_error err = {0};
     gopro_model *m = NULL;
     gopro_plan *plan = NULL;
-    gopro_status st = gopro_model_load(&m, cli_model_folder(c), c->config, &err);
+    gopro_status st = cli_model_load(c, &m, cli_model_folder(c), &err);
     if (st == GOPRO_OK) st = gopro_plan_create(&plan, m, c->config, q, &err);
     if (st == GOPRO_OK) *name = strdup(gopro_plan_name(plan));
     if (st == GOPRO_OK) st = gopro_plan_run_all(c->context, plan, &err);

@@ -102,7 +102,7 @@ int cmd_zeroshot(cli *c)
     const char *data = cli_flag_value(c, "data");
     if (!data || c->n_arg > 0) return cli_usage(c, data ? "unexpected argument '%s'" : "--data is missing%s", data ? c->arg[0] : "");
     if (!cli_subset(c, &subset, GOPRO_ALL)) return cli_usage(c, "--subset is 'all', 'base' or 'new'");
-    gopro_status st = gopro_model_load(&m, cli_model_folder(c), c->config, &err);
+    gopro_status st = cli_model_load(c, &m, cli_model_folder(c), &err);
     if (st == GOPRO_OK) st = gopro_evaluate(&r, c->context, m, c->config, NULL, data, subset, cli_flag_value(c, "cache"), &err);
     return finish(c, st, &err, &r, &m);
 }
@@ -117,7 +117,7 @@ int cmd_train(cli *c)
     if (c->n_arg > 0) return cli_usage(c, "unexpected argument '%s'", c->arg[0]);
     if (!data || !out) return cli_usage(c, "--%s is missing", data ? "out" : "data");
     if (!cli_subset(c, &subset, GOPRO_ALL) || subset == GOPRO_NEW) return cli_usage(c, "--subset is 'all' or 'base'");
-    gopro_status st = gopro_model_load(&m, cli_model_folder(c), c->config, &err);
+    gopro_status st = cli_model_load(c, &m, cli_model_folder(c), &err);
     if (st == GOPRO_OK) st = gopro_train(&r, c->context, m, c->config, data, subset, out, cli_flag_value(c, "cache"), &err);
     if (st == GOPRO_OK && gopro_result_was_done(r) && !c->quiet) fprintf(stderr, "%s: already done\n", out);
     return finish(c, st, &err, &r, &m);
@@ -140,7 +140,7 @@ int cmd_eval(cli *c)
         free(run_model);
         return cli_usage(c, "the run does not say where its data is; --data is needed");
     }
-    if (st == GOPRO_OK) st = gopro_model_load(&m, model, c->config, &err);
+    if (st == GOPRO_OK) st = cli_model_load(c, &m, model, &err);
     if (st == GOPRO_OK) st = gopro_evaluate(&r, c->context, m, c->config, c->arg[0], data, subset, cli_flag_value(c, "cache"), &err);
     free(run_model);
     free(run_data);

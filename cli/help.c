@@ -33,6 +33,7 @@ static bool option_shown(const cli_command *k, const char *name)
     if (strcmp(k->name, "tsne") == 0)
         return strcmp(name, "seed") == 0 || strcmp(name, "threads") == 0 || strcmp(name, "precision") == 0 ||
                strncmp(name, "test.", 5) == 0 || strcmp(name, "data.skip_bad") == 0 || strcmp(name, "data.split_seed") == 0;
+    if (strcmp(k->name, "import") == 0) return strncmp(name, "model.", 6) == 0;
     if (strcmp(k->name, "pretrain") == 0)
         return pretrain || strcmp(name, "seed") == 0 || strcmp(name, "threads") == 0 || strcmp(name, "precision") == 0;
     return !pretrain;

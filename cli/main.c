@@ -7,7 +7,7 @@
 
 #define MODEL_FLAG \
     { \
-        "model", "FOLDER", "weights and tokenizer ($GOPRO_MODEL, else models/small)" \
+        "model", "PATH", "checkpoint, in any format of docs/CHECKPOINTS.md ($GOPRO_MODEL, else models/small)" \
     }
 #define CACHE_FLAG \
     { \
@@ -46,7 +46,7 @@ static const cli_flag train_flags[] = {MODEL_FLAG,
                                        {"subset", "all|base", "classes trained on; base is tested on base and new [all]"},
                                        CACHE_FLAG,
                                        END};
-static const cli_flag eval_flags[] = {{"model", "FOLDER", "weights and tokenizer [the run's]"},
+static const cli_flag eval_flags[] = {{"model", "PATH", "checkpoint [the run's]"},
                                       {"data", "DATA", "dataset [the run's]"},
                                       ROOT_FLAG,
                                       NAMES_FLAG,
@@ -67,7 +67,7 @@ static const cli_flag protocol_flags[] = {STUDY_FLAGS, {"methods", "LIST", "sepa
 static const cli_flag ablate_flags[] = {
     STUDY_FLAGS, {"methods", "LIST", "separated by commas [gopro]"}, {"protocol", "b2n|xd|dg", "what is measured [b2n]"}, END};
 static const cli_flag report_flags[] = {{"format", "text|md|tex|csv", "of the tables on standard output [text]"}, END};
-static const cli_flag predict_flags[] = {{"model", "FOLDER", "weights and tokenizer [the run's]"},
+static const cli_flag predict_flags[] = {{"model", "PATH", "checkpoint [the run's]"},
                                          {"classes", "LIST", "class names, separated by commas [those of training]"},
                                          {"classes-file", "FILE", "class names, one a line"},
                                          {"top", "N", "classes shown for each image [5]"},
@@ -86,7 +86,7 @@ static const cli_flag tsne_flags[] = {{"data", "DATA", "dataset [the first run's
                                       END};
 static const cli_flag explain_flags[] = {{"top", "N", "words shown for each token [5]"},
                                          {"class", "NAME", "class-specific contexts: only this class"},
-                                         {"model", "FOLDER", "weights and tokenizer [the run's]"},
+                                         {"model", "PATH", "checkpoint [the run's]"},
                                          END};
 static const cli_flag curves_flags[] = {{"out", "FILE", "the figure (SVG) [curves.svg in the run, if it is one]"}, END};
 static const cli_flag step_flags[] = {{"weights", "FILE", "weights, or their folder"},
@@ -108,6 +108,10 @@ static const cli_flag data_flags[] = {ROOT_FLAG,
                                       {"export", "FILE", "draw: written there as JSON, paths relative"},
                                       {"import", "FILE", "draw: read instead of drawn; list, table, JSON Lines, JSON"},
                                       END};
+static const cli_flag import_flags[] = {
+    {"dtype", "f32|f16|bf16", "how the numbers are stored; f32 is used where it lies, the others take half the room [f32]"},
+    {"verify", "FOLDER", "instead: does an imported folder still hold what was imported?"},
+    END};
 static const cli_flag doctor_flags[] = {END};
 static const cli_flag bench_flags[] = {{"classes", "N", "[50]"}, {"batch", "N", "images [4]"}, {"repeats", "N", "steps timed [5]"}, END};
 static const cli_flag pretrain_flags[] = {
@@ -123,6 +127,8 @@ const cli_command cli_commands[] = {
      "the same with other losses, prompt lengths, shots, or any options as a grid", true, cmd_ablate, ablate_flags},
     {"report", "FOLDER [NAME]", "make the tables of protocols and ablations again from their run folders", false, cmd_report, report_flags},
     {"predict", "RUN IMAGE...", "classify images with a run's prompts", true, cmd_predict, predict_flags},
+    {"import", "CHECKPOINT OUT", "a Hugging Face, OpenAI, open_clip or SLIP checkpoint to one folder that loads at once", true, cmd_import,
+     import_flags},
     {"tsne", "RUN... --out FOLDER", "draw the test images as several runs embed them (t-SNE), with silhouette scores", true, cmd_tsne,
      tsne_flags},
     {"curves", "RUN...", "draw loss and training accuracy of one or several runs over the epochs", false, cmd_curves, curves_flags},

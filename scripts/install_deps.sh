@@ -5,7 +5,7 @@ set -euo pipefail
 
 build="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libjansson-dev libyaml-dev libutf8proc-dev libturbojpeg0-dev libspng-dev
   libwebp-dev libdnnl-dev"
-check="libcmocka-dev binutils clang clang-format git python3"
+check="libcmocka-dev binutils clang clang-format git python3 xz-utils"
 embedded="librsvg2-dev libcairo2-dev libfreetype-dev npm unicode-cldr-core unicode-data
   $(cut -f 1 "$(dirname "$0")/../embedded/tables/fonts.tsv" 2>/dev/null | grep '^fonts-' | sort -u || true)"
 

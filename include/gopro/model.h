@@ -12,14 +12,23 @@ extern "C" {
 
 typedef struct gopro_model gopro_model;
 
-/* `folder`: model.safetensors (Hugging Face CLIPModel names), config.json, tokenizer files.  Options threads and precision count.
+/* `path`: a folder or file in any of the formats of docs/CHECKPOINTS.md, with its tokenizer files.  Options threads, precision and model.*.
  * GOPRO_E_WEIGHTS names the file and the tensor at fault. */
-GOPRO_API gopro_status gopro_model_load(gopro_model **model, const char *folder, const gopro_config *config, gopro_error *err);
+GOPRO_API gopro_status gopro_model_load(gopro_model **model, const char *path, const gopro_config *config, gopro_error *err);
 GOPRO_API void gopro_model_free(gopro_model **model);
 
 GOPRO_API const char *gopro_model_hash(const gopro_model *model); /* SHA-256 of the weights, hex; valid as long as the model */
 GOPRO_API size_t gopro_model_image_size(const gopro_model *model);
 GOPRO_API size_t gopro_model_embed_size(const gopro_model *model);
+/* What was assumed about the checkpoint without evidence in it, and how to say otherwise; NULL: nothing. */
+GOPRO_API const char *gopro_model_warning(const gopro_model *model);
+
+/* Reads a checkpoint and writes the one folder `out` (new or empty) that loads at once; options model.*; dtype "f32" (also NULL), "f16" or
+ * "bf16".  *report: what was found, as text or JSON; *warning: as above, or NULL.  Free both with gopro_string_free; either may be NULL. */
+GOPRO_API gopro_status gopro_import(char **report, char **warning, int json, const char *source, const char *out, const char *dtype,
+                                    const gopro_config *config, gopro_error *err);
+/* Reads an imported folder in full: GOPRO_E_WEIGHTS if its contents are no longer those that were imported. */
+GOPRO_API gopro_status gopro_import_verify(const char *folder, gopro_error *err);
 
 #ifdef __cplusplus
 }

@@ -45,6 +45,11 @@ const gp_opt gp_opts[] = {
     CHOICE_OPT("select", "last", "last|best_val|best_test",
                "which epoch is kept: the last, the best on validation images, or the best on TEST images (measures that leak, no result)"),
 
+    CHOICE_OPT("model.activation", "checkpoint", "checkpoint|quickgelu|gelu", "of both towers; the checkpoint's own evidence, or chosen"),
+    INT_OPT("model.v_heads", "0", 0, 4096, "attention heads of the image tower; 0: by the checkpoint"),
+    INT_OPT("model.t_heads", "0", 0, 4096, "attention heads of the text tower; 0: by the checkpoint"),
+    STRING_OPT("model.tokenizer", "", "vocabulary file or its folder; empty: beside the weights"),
+
     INT_OPT("loader.threads", "1", 0, 256, "threads that decode and augment images"),
 
     REAL_OPT("optim.lr", "0.002", 0, 10, "learning rate after warm-up"),

@@ -59,6 +59,10 @@ static void embed_rows(void *arg, size_t first, size_t n, size_t worker)
         if (given) memcpy(e + i * D, given, D * sizeof *e);
         if (t <= N) c->k->add(e + i * D, w->v_pos + t * D, D);
     }
+    if (a->no_ln_pre) {
+        if (x != e) memcpy(x, e, n * D * sizeof *x);
+        return;
+    }
     c->k->layernorm_fwd(x, v->mean ? v->mean + first : NULL, v->rstd ? v->rstd + first : NULL, e, w->v_ln_pre_g, w->v_ln_pre_b,
                         (gp_real)a->v.eps, n, D);
 }

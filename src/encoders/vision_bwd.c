@@ -121,6 +121,10 @@ static void pre_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
     const gp_vision_save *v = p->v;
     size_t D = p->m->w->arch.v.width;
     gp_real *sum = p->sum + first / gp_rows_block(v->l.rows) * 2 * D, *de = p->de + first * D;
+    if (p->m->w->arch.no_ln_pre) {
+        memcpy(de, p->dx + first * D, n * D * sizeof *de);
+        return;
+    }
     memset(sum, 0, 2 * D * sizeof *sum);
     memset(de, 0, n * D * sizeof *de);
     p->m->c->k->layernorm_bwd(de, sum, sum + D, p->dx + first * D, v->e + first * D, p->m->w->v_ln_pre_g, v->mean_pre + first,
@@ -152,7 +156,7 @@ static void embed_bwd(const back *p)
     size_t D = a->v.width, T = gp_arch_patches(a) + 1, rows = p->v->l.rows;
     back q = *p;
     gp_rows_run(m->c, rows, pre_bwd_rows, &q);
-    add_pair(p, p->dw->v_ln_pre_g, p->dw->v_ln_pre_b, rows);
+    if (!a->no_ln_pre) add_pair(p, p->dw->v_ln_pre_g, p->dw->v_ln_pre_b, rows);
     gp_parallel_for(m->c->pool, T, dpos_token, &q);
     if (p->dw->v_patch_b) m->c->k->sum_rows(p->dw->v_patch_b, p->dpos + D, T - 1, D);
     /* Class rows of the patches are zero, so their gradient adds nothing here. */

@@ -96,7 +96,7 @@ out:
 gopro_status gp_predict(gp_predictor *p, const gp_image *im, double *probability, gopro_error *err)
 {
     gp_image crop = {0};
-    GP_TRY(gp_image_center(&crop, im, p->view.size, GP_BICUBIC, err));
+    GP_TRY(gp_view_test(&crop, im, &p->view, err));
     gp_image_normalise(p->pixels, &crop, p->view.mean, p->view.std);
     gp_image_free(&crop);
     GP_TRY(gp_learner_encode(p->l, p->feat, p->mu, p->sigma, p->pixels, 1, err));

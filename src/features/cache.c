@@ -106,9 +106,12 @@ static gopro_status space_key(gp_pack_space *space, const gp_features_request *q
     const gp_clip_arch *a = gp_model_arch(q->model);
     gp_sha256 c;
     gp_str line = {0};
-    gp_str_addf(&line, "gopro features 2\n%s %d %s\ncenter bicubic %zu %.9g %.9g %.9g %.9g %.9g %.9g\n", gp_model_weights(q->model)->hash,
-                (int)q->precision, gp_model_compute(q->model)->k->name, a->image, (double)a->mean[0], (double)a->mean[1],
-                (double)a->mean[2], (double)a->std[0], (double)a->std[1], (double)a->std[2]);
+    gp_str_addf(&line, "gopro features 2\n%s %d %s\n", gp_model_weights(q->model)->hash, (int)q->precision,
+                gp_model_compute(q->model)->k->name);
+    gp_str_addf(&line, "tower %zu %d %.9g\n", a->v.heads, (int)a->v.act, a->v.eps); /* may be read in several ways, with the same weights */
+    gp_str_addf(&line, "center %s %zu %zu %.9g %.9g %.9g %.9g %.9g %.9g\n", a->bilinear ? "bilinear" : "bicubic",
+                a->resize ? a->resize : a->image, a->image, (double)a->mean[0], (double)a->mean[1], (double)a->mean[2], (double)a->std[0],
+                (double)a->std[1], (double)a->std[2]);
     if (line.failed) {
         gp_str_free(&line);
         return gp_fail_nomem(err, 0, "the key of the feature cache");
@@ -311,7 +314,8 @@ static gopro_status compute_all(job *j, gopro_error *err)
     const gp_features_request *q = j->q;
     const gp_clip_arch *a = gp_model_arch(q->model);
     size_t row = gp_pack_row_bytes(&j->space, q->stats), rows = PACK_ROWS;
-    j->view = (gp_view_config){.size = (uint32_t)a->image, .scale_min = 1.0, .scale_max = 1.0};
+    j->view = (gp_view_config){
+        .size = (uint32_t)a->image, .resize = (uint32_t)a->resize, .bilinear = a->bilinear, .scale_min = 1.0, .scale_max = 1.0};
     memcpy(j->view.mean, a->mean, sizeof j->view.mean);
     memcpy(j->view.std, a->std, sizeof j->view.std);
     j->kept = j->id && q->cache_bytes >= 2 * row;

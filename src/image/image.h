@@ -29,6 +29,8 @@ gopro_status gp_image_resize(gp_image *out, const gp_image *im, uint32_t x, uint
                              gp_filter f, gopro_error *err);
 /* The test transform: short side to size (bicubic unless f says otherwise), centre crop. */
 gopro_status gp_image_center(gp_image *out, const gp_image *im, uint32_t size, gp_filter f, gopro_error *err);
+/* The same for a model that resizes to more than it cuts out: short side to `shorter`, at least size. */
+gopro_status gp_image_center_of(gp_image *out, const gp_image *im, uint32_t shorter, uint32_t size, gp_filter f, gopro_error *err);
 /* x = (px/255 - mean)/std into planar [3, h, w]. */
 void gp_image_normalise(float *x, const gp_image *im, const float mean[3], const float std[3]);
 void gp_image_flip(gp_image *im); /* left-right, in place */

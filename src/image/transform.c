@@ -13,13 +13,18 @@ gopro_status gp_image_resize(gp_image *out, const gp_image *im, uint32_t x, uint
 
 gopro_status gp_image_center(gp_image *out, const gp_image *im, uint32_t size, gp_filter f, gopro_error *err)
 {
+    return gp_image_center_of(out, im, size, size, f, err);
+}
+
+gopro_status gp_image_center_of(gp_image *out, const gp_image *im, uint32_t shorter, uint32_t size, gp_filter f, gopro_error *err)
+{
     *out = (gp_image){0};
-    if (size == 0 || !im->px) return gp_fail(err, GOPRO_E_INVALID, "cannot crop to %u x %u pixels", size, size);
-    uint64_t w = size, h = size;
+    if (size == 0 || shorter < size || !im->px) return gp_fail(err, GOPRO_E_INVALID, "cannot crop to %u x %u pixels", size, size);
+    uint64_t w = shorter, h = shorter;
     if (im->w <= im->h)
-        h = (uint64_t)size * im->h / im->w;
+        h = (uint64_t)shorter * im->h / im->w;
     else
-        w = (uint64_t)size * im->w / im->h;
+        w = (uint64_t)shorter * im->w / im->h;
     if (w > UINT32_MAX || h > UINT32_MAX)
         return gp_fail(err, GOPRO_E_DATA, "an image of %u x %u pixels is too narrow to be resized", im->w, im->h);
     /* Half a pixel rounds to even, as torchvision's centre crop does. */

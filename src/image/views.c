@@ -249,6 +249,17 @@ static gopro_status random_crop(gp_image *out, const gp_image *im, const gp_view
     return GOPRO_OK;
 }
 
+/* The filter the model's images are resized with. */
+static gp_filter model_filter(const gp_view_config *c)
+{
+    return c->bilinear ? GP_BILINEAR : GP_BICUBIC;
+}
+
+gopro_status gp_view_test(gp_image *out, const gp_image *im, const gp_view_config *c, gopro_error *err)
+{
+    return gp_image_center_of(out, im, c->resize ? c->resize : c->size, c->size, model_filter(c), err);
+}
+
 /* What the views of (epoch, sample) are made of: its 8-bit crop, and the image that c->source names. */
 typedef struct origin {
     gp_image crop;          /* made if a view needs it */
@@ -270,7 +281,7 @@ static gopro_status origin_make(origin *o, const gp_image *im, const gp_view_con
     source = source && c->source != GP_VIEW_OF_IMAGE;
     if (!crop && !source) return GOPRO_OK;
     gp_rng r = gp_rng_make(seed, GP_RNG_VIEW_CROP, epoch, sample);
-    GP_TRY(random_crop(&o->crop, im, c, GP_BICUBIC, &r, err));
+    GP_TRY(random_crop(&o->crop, im, c, model_filter(c), &r, err));
     if (!source) return GOPRO_OK;
     o->source = &o->crop;
     if (c->source == GP_VIEW_OF_CROP) return GOPRO_OK;
@@ -284,7 +295,7 @@ static gopro_status origin_make(origin *o, const gp_image *im, const gp_view_con
 static gopro_status augmix_view(float *x, const origin *o, const gp_view_config *c, gp_rng *r, gopro_error *err)
 {
     gp_image own = {0};
-    if (c->augmix_own_crop) GP_TRY(random_crop(&own, o->source, c, c->augmix_bilinear ? GP_BILINEAR : GP_BICUBIC, r, err));
+    if (c->augmix_own_crop) GP_TRY(random_crop(&own, o->source, c, c->augmix_bilinear ? GP_BILINEAR : model_filter(c), r, err));
     gopro_status st = gp_augmix(x, c->augmix_own_crop ? &own : &o->crop, c->mean, c->std, c->augmix_severity, r, err);
     gp_image_free(&own);
     return st;

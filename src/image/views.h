@@ -15,12 +15,14 @@ typedef enum gp_view_source {
 typedef struct gp_view_config {
     uint32_t size; /* output pixels R; blur sigma and translations scale with R/224 */
     float mean[3], std[3];
+    uint32_t resize;             /* test transform: the short side before the centre is cut out; 0: size */
+    bool bilinear;               /* the model's resize filter, of the test transform and the training crop; else bicubic */
     double scale_min, scale_max; /* area of RandomResizedCrop (0.08, 1) */
     int moco_recipe;             /* 1, 2; 0: each at random */
     int augmix_severity;         /* 1 */
     bool augmix_own_crop;        /* draw another crop instead of the train view's */
     gp_view_source source;       /* of the MoCo view and of augmix_own_crop */
-    bool augmix_bilinear;        /* filter of augmix_own_crop; else bicubic */
+    bool augmix_bilinear;        /* filter of augmix_own_crop; else the model's */
     bool augmix_first;           /* in a batch: every AugMix view is one of the batch's first image (R8); gp_views_make knows no batch */
     bool moco_imagenet;          /* the MoCo view normalised with ImageNet's constants instead of mean, std (R7) */
 } gp_view_config;
@@ -29,6 +31,9 @@ typedef struct gp_view_config {
  * Randomness only from the streams (seed, GP_RNG_VIEW_*, epoch, sample): a view does not depend on which others are made. */
 gopro_status gp_views_make(float *x, float *x1, float *x2, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch,
                            uint64_t sample, gopro_error *err);
+
+/* The test transform of a model, 8-bit. */
+gopro_status gp_view_test(gp_image *out, const gp_image *im, const gp_view_config *c, gopro_error *err);
 
 /* One AugMix view of (epoch, sample): x2 above if draw is sample; another number draws another view of the same crop or image. */
 gopro_status gp_views_augmix(float *x2, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch, uint64_t sample,

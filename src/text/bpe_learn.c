@@ -355,6 +355,13 @@ static gopro_status write_vocab(const gp_bpe *b, const char *folder, gopro_error
     return st;
 }
 
+gopro_status gp_bpe_write(const gp_bpe *b, const char *folder, gopro_error *err)
+{
+    GP_TRY(gp_mkdirs(folder, err));
+    GP_TRY(write_merges(b, folder, err));
+    return write_vocab(b, folder, err);
+}
+
 gopro_status gp_bpe_learn(const char *const *texts, size_t n_texts, size_t vocab, const char *folder, gopro_error *err)
 {
     if (vocab < GP_BPE_BASE + 2)
@@ -366,9 +373,7 @@ gopro_status gp_bpe_learn(const char *const *texts, size_t n_texts, size_t vocab
         if (st == GOPRO_E_DATA) st = gp_fail_in(err, st, "text %zu", i);
     }
     if (st == GOPRO_OK) st = learn(&l, vocab - 2, err);
-    if (st == GOPRO_OK) st = gp_mkdirs(folder, err);
-    if (st == GOPRO_OK) st = write_merges(&l.bpe, folder, err);
-    if (st == GOPRO_OK) st = write_vocab(&l.bpe, folder, err);
+    if (st == GOPRO_OK) st = gp_bpe_write(&l.bpe, folder, err);
     learner_done(&l);
     return st;
 }

@@ -81,4 +81,11 @@ void gp_bpe_work_free(gp_bpe_work *w);
 gopro_status gp_bpe_encode(const gp_bpe *b, gp_bpe_work *w, const uint8_t *s, size_t len, const uint32_t **out, size_t *n,
                            gopro_error *err);
 
+/* Inside of a tokenizer, for the files it is read from and written to. */
+gopro_status gp_bpe_write(const gp_bpe *b, const char *folder, gopro_error *err); /* merges.txt and vocab.json */
+struct gp_tokenizer;
+const gp_bpe *gp_tokenizer_bpe(const struct gp_tokenizer *t);
+gopro_status gp_tokenizer_check_table(const struct gp_tokenizer *t, const void *table, const char *path,
+                                      gopro_error *err); /* table: a json_t from tokens to ids, which must be t's */
+
 #endif

@@ -217,15 +217,9 @@ static void written(const gp_tokenizer *t, uint32_t id, gp_str *out)
     if (t->bpe.end_of_word[id]) gp_str_add(out, "</w>");
 }
 
-static gopro_status check_vocab(const gp_tokenizer *t, const char *path, gopro_error *err)
+gopro_status gp_tokenizer_check_table(const gp_tokenizer *t, const void *table, const char *path, gopro_error *err)
 {
-    char *text = NULL;
-    size_t len = 0;
-    GP_TRY(gp_read_file(&text, &len, path, MAX_FILE, err));
-    json_error_t je;
-    json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je);
-    free(text);
-    if (!j) return gp_fail(err, GOPRO_E_WEIGHTS, "%s:%d: %s, expected a map from tokens to ids", path, je.line, je.text);
+    const json_t *j = table;
     gopro_status st = GOPRO_OK;
     gp_str s = {0};
     const size_t vocab = gp_tokenizer_vocab(t);
@@ -243,7 +237,43 @@ static gopro_status check_vocab(const gp_tokenizer *t, const char *path, gopro_e
                          path, s.s, id);
     }
     gp_str_free(&s);
+    return st;
+}
+
+static gopro_status check_vocab(const gp_tokenizer *t, const char *path, gopro_error *err)
+{
+    char *text = NULL;
+    size_t len = 0;
+    GP_TRY(gp_read_file(&text, &len, path, MAX_FILE, err));
+    json_error_t je;
+    json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je);
+    free(text);
+    if (!j) return gp_fail(err, GOPRO_E_WEIGHTS, "%s:%d: %s, expected a map from tokens to ids", path, je.line, je.text);
+    gopro_status st = gp_tokenizer_check_table(t, j, path, err);
     json_decref(j);
+    return st;
+}
+
+const gp_bpe *gp_tokenizer_bpe(const gp_tokenizer *t)
+{
+    return &t->bpe;
+}
+
+static bool is_json(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 5 && strcmp(path + n - 5, ".json") == 0;
+}
+
+/* vocab.json beside merges.txt, as a folder has them. */
+static gopro_status check_beside(const gp_tokenizer *t, const char *folder, const char *file, gopro_error *err)
+{
+    size_t n = strlen(file);
+    if (n < 10 || strcmp(file + n - 10, "merges.txt") != 0) return GOPRO_OK;
+    char *json = gp_path_join(folder, "vocab.json");
+    if (!json) return gp_fail_nomem(err, strlen(folder), "path");
+    gopro_status st = gp_path_exists(json) ? check_vocab(t, json, err) : GOPRO_OK;
+    free(json);
     return st;
 }
 
@@ -251,20 +281,21 @@ gopro_status gp_tokenizer_load(gp_tokenizer **t, const char *path, size_t vocab,
 {
     *t = NULL;
     const bool folder = gp_path_is_dir(path);
-    char *merges = folder ? gp_path_join(path, "merges.txt") : gp_strdup(path), *json = folder ? gp_path_join(path, "vocab.json") : NULL;
-    char *text = NULL;
+    char *file = NULL, *text = NULL;
     size_t len = 0;
-    gopro_status st;
-    if (!merges || (folder && !json))
+    gopro_status st = GOPRO_OK;
+    if (folder)
+        st = gp_tokenizer_find(&file, path, err);
+    else if (!(file = gp_strdup(path)))
         st = gp_fail_nomem(err, strlen(path), "path");
-    else
-        st = gp_read_file(&text, &len, merges, MAX_FILE, err);
-    if (st == GOPRO_OK) st = gp_tokenizer_from_merges(t, text, len, vocab, merges, err);
-    if (st == GOPRO_OK && json && gp_path_exists(json)) st = check_vocab(*t, json, err);
+    if (st == GOPRO_OK) st = gp_read_file(&text, &len, file, MAX_FILE, err);
+    if (st == GOPRO_OK)
+        st = is_json(file) ? gp_tokenizer_from_json(t, text, len, vocab, file, err)
+                           : gp_tokenizer_from_merges(t, text, len, vocab, file, err);
+    if (st == GOPRO_OK && folder) st = check_beside(*t, path, file, err);
     if (st != GOPRO_OK) gp_tokenizer_free(t);
     free(text);
-    free(merges);
-    free(json);
+    free(file);
     return st;
 }
 

@@ -7,11 +7,14 @@
 
 typedef struct gp_tokenizer gp_tokenizer;
 
-/* `path`: a folder with merges.txt (and, checked if present, vocab.json) or a merges file, plain or gzip (the published
- * bpe_simple_vocab_16e6.txt.gz).  vocab: the model's vocabulary size, so that 512 + merges + 2 = vocab; 0 takes all merges of the file.
- * Merge lines beyond vocab - 514 are ignored (as CLIP does); fewer: WEIGHTS error naming both numbers. */
+/* `path`: a folder with merges.txt (and, checked if present, vocab.json), tokenizer.json or the published bpe_simple_vocab_16e6.txt.gz, in
+ * this order; or a tokenizer.json; or a merges file, plain or gzip.  vocab: the model's vocabulary size, so that 512 + merges + 2 = vocab;
+ * 0 takes all merges of the file. Merge lines beyond vocab - 514 are ignored (as CLIP does); fewer: WEIGHTS error naming both numbers. */
 gopro_status gp_tokenizer_load(gp_tokenizer **t, const char *path, size_t vocab, gopro_error *err);
 gopro_status gp_tokenizer_from_merges(gp_tokenizer **t, const char *text, size_t len, size_t vocab, const char *label, gopro_error *err);
+gopro_status gp_tokenizer_from_json(gp_tokenizer **t, const char *text, size_t len, size_t vocab, const char *label, gopro_error *err);
+gopro_status gp_tokenizer_find(char **path, const char *folder, gopro_error *err); /* the file a folder would be read from, malloc'ed */
+gopro_status gp_tokenizer_save(const gp_tokenizer *t, const char *folder, gopro_error *err); /* merges.txt and vocab.json */
 void gp_tokenizer_free(gp_tokenizer **t);
 size_t gp_tokenizer_vocab(const gp_tokenizer *t);
 uint32_t gp_tokenizer_sot(const gp_tokenizer *t);

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/str.h"
 #include "methods/method.h"
 #include "text/prompts.h"
+#include "train/import.h"
 
 void gp_backbone_free(gp_backbone **b)
 {
@@ -22,54 +22,20 @@ void gp_backbone_free(gp_backbone **b)
     *b = NULL;
 }
 
-static gopro_status check_tokenizer(const gp_backbone *b, gopro_error *err)
-{
-    const gp_clip_arch *a = gp_model_arch(b->model);
-    if (gp_tokenizer_vocab(b->tok) != a->vocab)
-        return gp_fail(err, GOPRO_E_WEIGHTS,
-                       "%s: the vocabulary has %zu tokens, the weights embed %zu; take the tokenizer files that belong to the weights",
-                       b->path, gp_tokenizer_vocab(b->tok), a->vocab);
-    if (gp_tokenizer_sot(b->tok) != a->sot || gp_tokenizer_eot(b->tok) != a->eot)
-        return gp_fail(err, GOPRO_E_WEIGHTS,
-                       "%s: start and end token are %u and %u in the vocabulary but %u and %u in the weights' configuration", b->path,
-                       gp_tokenizer_sot(b->tok), gp_tokenizer_eot(b->tok), a->sot, a->eot);
-    return GOPRO_OK;
-}
-
-/* The tokenizer's place: the folder itself, or the folder a weights file lies in. */
-static char *tokenizer_path(const char *path)
-{
-    if (gp_path_is_dir(path)) return gp_strdup(path);
-    const char *slash = strrchr(path, '/');
-    return slash ? gp_sprintf("%.*s", (int)(slash - path + (slash == path)), path) : gp_strdup(".");
-}
-
 gopro_status gp_backbone_load(gp_backbone **b, const char *path, const gp_options *o, gopro_error *err)
 {
     *b = NULL;
     gp_backbone *x = calloc(1, sizeof *x);
-    char *tok = tokenizer_path(path);
     gopro_status st;
-    if (!x || !tok || !(x->path = gp_strdup(path))) {
+    if (!x || !(x->path = gp_strdup(path))) {
         st = gp_fail_nomem(err, sizeof *x, "the model");
-        goto out;
-    }
-    if (!gp_path_exists(path)) {
-        st = gp_fail(err, GOPRO_E_WEIGHTS, "no model at '%s'; name a folder with model.safetensors and merges.txt", path);
         goto out;
     }
     x->precision = gp_opt_is(o, "precision", "bf16") ? GP_BF16 : GP_F32;
     GP_CHECK(gp_compute_create(&x->compute, (size_t)gp_opt_int(o, "threads"), getenv("GOPRO_CPU"), err));
-    GP_CHECK(gp_clip_load(&x->weights, path, err));
-    st = gp_tokenizer_load(&x->tok, tok, x->weights->arch.vocab, err);
-    if (st != GOPRO_OK) {
-        st = gp_fail_in(err, GOPRO_E_WEIGHTS, "tokenizer of '%s'", path);
-        goto out;
-    }
+    GP_CHECK(gp_import_load(&x->weights, &x->tok, path, o, err));
     GP_CHECK(gp_model_create(&x->model, x->compute, x->weights, x->precision, false, err));
-    GP_CHECK(check_tokenizer(x, err));
 out:
-    free(tok);
     if (st == GOPRO_OK)
         *b = x;
     else
@@ -106,6 +72,8 @@ void gp_backbone_views(gp_view_config *vc, const gp_backbone *b, const gp_option
     const gp_clip_arch *a = gp_model_arch(b->model);
     memset(vc, 0, sizeof *vc);
     vc->size = (uint32_t)a->image;
+    vc->resize = (uint32_t)a->resize;
+    vc->bilinear = a->bilinear;
     memcpy(vc->mean, a->mean, sizeof vc->mean);
     memcpy(vc->std, a->std, sizeof vc->std);
     vc->scale_min = gp_opt_real(o, "views.scale_min");

@@ -18,7 +18,7 @@ typedef struct gp_backbone {
     char *path; /* the folder, as given */
 } gp_backbone;
 
-/* `path`: a model folder: weights, config.json and the tokenizer files. Options threads and precision. */
+/* `path`: a folder or file in any of the formats of docs/CHECKPOINTS.md.  Options threads, precision and model.*. */
 gopro_status gp_backbone_load(gp_backbone **b, const char *path, const gp_options *o, gopro_error *err);
 void gp_backbone_free(gp_backbone **b);
 

@@ -19,6 +19,9 @@ typedef struct gp_clip_arch {
     size_t context, vocab, embed;
     uint32_t sot, eot; /* eot is the largest id of the vocabulary unless config.json says otherwise */
     float mean[3], std[3];
+    size_t resize;  /* pixels of the short side before the square is cut out; 0: image */
+    bool bilinear;  /* the filter of that resize; else bicubic */
+    bool no_ln_pre; /* the image tower has no norm before its blocks (SLIP) */
 } gp_clip_arch;
 
 size_t gp_arch_patches(const gp_clip_arch *a); /* N = (image / patch)^2 */
@@ -34,14 +37,25 @@ typedef struct gp_block_w {
     gp_linear_w qkv, out, fc1, fc2;         /* qkv [3 width, width]: rows of q, then k, then v */
 } gp_block_w;
 
+/* Where a loaded checkpoint came from and why it is read the way it is, in words. */
+typedef struct gp_clip_found {
+    char format[96], activation[200], heads[120], conversions[240];
+    char warning[400]; /* empty, or what was assumed without evidence */
+    char sources[512]; /* file names without folders, separated by commas */
+    char sources_sha[512];
+    bool canonical; /* made by gp_clip_export: the hash is the one it recorded */
+} gp_clip_found;
+
 typedef struct gp_clip_weights {
     gp_clip_arch arch;
+    gp_clip_found found;
     /* image tower */
-    gp_real *v_patch;   /* [v.width, 3 patch patch] */
-    gp_real *v_patch_b; /* [v.width] or NULL */
-    gp_real *v_cls;     /* [v.width] */
-    gp_real *v_pos;     /* [N+1, v.width] */
-    gp_real *v_ln_pre_g, *v_ln_pre_b, *v_ln_post_g, *v_ln_post_b;
+    gp_real *v_patch;                 /* [v.width, 3 patch patch] */
+    gp_real *v_patch_b;               /* [v.width] or NULL */
+    gp_real *v_cls;                   /* [v.width] */
+    gp_real *v_pos;                   /* [N+1, v.width] */
+    gp_real *v_ln_pre_g, *v_ln_pre_b; /* NULL with no_ln_pre */
+    gp_real *v_ln_post_g, *v_ln_post_b;
     gp_block_w *v_block; /* [v.layers] */
     gp_real *v_proj;     /* [embed, v.width] */
     /* text tower */
@@ -51,16 +65,23 @@ typedef struct gp_clip_weights {
     gp_real *t_ln_final_g, *t_ln_final_b;
     gp_real *t_proj;      /* [embed, t.width] */
     gp_real *logit_scale; /* one number, a logarithm */
-    char hash[65];        /* SHA-256 of the weights file, hex */
+    char hash[65];        /* SHA-256 of the weights files, hex; of an exported checkpoint, of its contents */
     char path[256];       /* for messages */
     void *own;            /* storage: mapping and converted arrays */
 } gp_clip_weights;
 
-/* `path` is a folder (model.safetensors, config.json if present, preprocessor_config.json if present) or a .safetensors file in Hugging
- * Face CLIPModel names.  Head counts: config.json, else metadata v_heads / t_heads, else width / 64.  Activation and eps: config.json, else
- * QuickGELU and 1e-5.  F32 tensors are used in the mapping when aligned; F16, BF16, F64 are converted.  WEIGHTS errors name file and
- * tensor: missing, wrong shape (found, expected), wrong type, geometry that contradicts itself. */
-gopro_status gp_clip_load(gp_clip_weights **w, const char *path, gopro_error *err);
+/* What a user knows better than the checkpoint. */
+typedef struct gp_clip_choice {
+    const char *activation;  /* NULL or "checkpoint"; "quickgelu", "gelu": of both towers */
+    size_t v_heads, t_heads; /* 0: as the checkpoint says */
+} gp_clip_choice;
+
+/* `path`: a folder or a file in any of the formats of docs/CHECKPOINTS.md.  Names, heads, activation and eps by METHODS 1.7; the
+ * configuration files of a folder are read and must agree with the tensors.  F32 tensors are used in the mapping when aligned; F16, BF16,
+ * F64 are converted.  WEIGHTS errors name file and tensor: missing, wrong shape (found, expected), wrong type, geometry that contradicts
+ * itself. */
+gopro_status gp_clip_load_as(gp_clip_weights **w, const char *path, const gp_clip_choice *choice, gopro_error *err);
+gopro_status gp_clip_load(gp_clip_weights **w, const char *path, gopro_error *err); /* as the checkpoint says */
 void gp_clip_free(gp_clip_weights **w);
 
 /* Fresh arrays for an architecture, initialised as METHODS 5.4 (pretraining) from the seed. */
@@ -73,5 +94,13 @@ gopro_status gp_clip_visit(gp_clip_weights *w, gp_clip_visit_fn *fn, void *user,
 /* model.safetensors (dtype F32, F16 or BF16; metadata as given, key/value pairs, NULL-terminated) and config.json and
  * preprocessor_config.json in `folder`, each atomically. */
 gopro_status gp_clip_save(gp_clip_weights *w, const char *folder, int dtype, const char *const *meta, gopro_error *err);
+
+/* The same as the one canonical form of a checkpoint: q, k and v side by side so that they are used in the mapping, and metadata that say
+ * where the numbers came from.  `content` receives a SHA-256 over names, shapes and numbers as F32, equal whatever format they came in;
+ * loading takes it over instead of reading everything, after checking samples of every tensor. */
+gopro_status gp_clip_export(gp_clip_weights *w, const char *folder, int dtype, char content[65], gopro_error *err);
+size_t gp_clip_count(gp_clip_weights *w); /* parameters */
+/* Reads everything: does the recorded hash still hold?  WEIGHTS error if not. */
+gopro_status gp_clip_verify(gp_clip_weights *w, gopro_error *err);
 
 #endif

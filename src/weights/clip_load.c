@@ -7,13 +7,15 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/str.h"
 #include "weights/clip_internal.h"
 
 typedef struct load {
     gp_clip_weights *w;
-    const gp_safetensors *f;
+    const gp_tensors *t;
     const char *file;
-    bool *used; /* per tensor of f */
+    bool *used;   /* per tensor of t */
+    bool trusted; /* numbers were checked when the file was made */
 } load;
 
 static void print_shape(char *out, size_t cap, const size_t *shape, size_t rank)
@@ -29,16 +31,19 @@ static bool same_shape(const gp_tensor *t, const gp_clip_slot *s)
     return t->rank == s->rank && memcmp(t->shape, s->shape, s->rank * sizeof s->shape[0]) == 0;
 }
 
-static gopro_status check_tensor(const gp_tensor *t, const gp_clip_slot *s, const char *file, gopro_error *err)
+static gopro_status check_tensor(const load *l, const gp_tensor *t, const gp_clip_slot *s, gopro_error *err)
 {
+    char own[160];
+    const char *name = gp_layout_source_name(l->t, s->name, own, sizeof own);
     if (!same_shape(t, s)) {
         char found[200], expected[120];
         print_shape(found, sizeof found, t->shape, t->rank);
         print_shape(expected, sizeof expected, s->shape, s->rank);
-        return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' has shape %s, expected %s", file, s->name, found, expected);
+        return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' has shape %s, expected %s%s", l->file, name, found, expected,
+                       name == s->name ? "" : " (as CLIPModel has it)");
     }
     if (t->dtype > GP_DT_BF16)
-        return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' is %s, expected F32, F16, BF16 or F64", file, s->name,
+        return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' is %s, expected F32, F16, BF16 or F64", l->file, name,
                        gp_dtype_name(t->dtype));
     return GOPRO_OK;
 }
@@ -53,52 +58,86 @@ static bool usable_in_place(const gp_tensor *t)
 #endif
 }
 
-static gopro_status check_finite(const gp_real *p, const gp_clip_slot *s, const char *file, gopro_error *err)
+/* Where q stands, if k and v follow it without a gap: then the three are one matrix already. */
+static bool side_by_side(const load *l, const gp_tensor *q, const gp_clip_slot *s)
 {
-    for (size_t i = 0; i < s->count; i++) {
-        if (!isfinite(p[i])) return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s': element %zu is not a finite number", file, s->name, i);
+    char name[sizeof s->name];
+    const uint8_t *at = q->data;
+    if (s->offset != 0 || !usable_in_place(q)) return false;
+    snprintf(name, sizeof name, "%s", s->name);
+    char *letter = strstr(name, ".q_proj.");
+    for (int i = 1; letter && i < 3; i++) {
+        letter[1] = "qkv"[i];
+        const gp_tensor *t = gp_tensors_find(l->t, name);
+        at += s->count * sizeof(float);
+        if (!t || t->data != at || t->dtype != GP_DT_F32 || !same_shape(t, s)) return false;
     }
-    return GOPRO_OK;
+    return letter != NULL;
+}
+
+static gopro_status convert(load *l, const gp_tensor *t, const gp_clip_slot *s, gopro_error *err)
+{
+    bool in_place = s->total == s->count ? usable_in_place(t) : side_by_side(l, t, s);
+    if (in_place) {
+        *s->p = (gp_real *)(uintptr_t)t->data;
+        return GOPRO_OK;
+    }
+    if (*s->p && (const void *)(*s->p + s->offset) == (const void *)t->data) return GOPRO_OK; /* k or v beside q */
+    if (!*s->p) *s->p = gp_clip_own(l->w, s->total, err);
+    if (!*s->p) return GOPRO_E_NOMEM;
+#ifdef GP_REAL_IS_DOUBLE
+    return gp_tensor_to_f64(*s->p + s->offset, t, err);
+#else
+    return gp_tensor_to_f32(*s->p + s->offset, t, err);
+#endif
+}
+
+static gopro_status check_finite(const load *l, const gp_clip_slot *s, gopro_error *err)
+{
+    const gp_real *p = *s->p + s->offset;
+    enum { LANES = 16 };
+    gp_real sum[LANES] = {0}; /* times 0: NaN once a number is not finite */
+    size_t i = 0;
+    bool bad = false;
+    for (; i + LANES <= s->count; i += LANES)
+        for (size_t k = 0; k < LANES; k++) sum[k] += p[i + k] * 0;
+    for (; i < s->count; i++) sum[0] += p[i] * 0;
+    for (size_t k = 0; k < LANES; k++) bad = bad || !isfinite(sum[k]);
+    if (!bad) return GOPRO_OK;
+    char own[160];
+    i = 0;
+    while (i + 1 < s->count && isfinite(p[i])) i++;
+    return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s': element %zu is not a finite number", l->file,
+                   gp_layout_source_name(l->t, s->name, own, sizeof own), i);
 }
 
 static gopro_status load_slot(void *user, const gp_clip_slot *s, gopro_error *err)
 {
-    const load *l = user;
-    const gp_tensor *t = gp_safetensors_find(l->f, s->name);
+    load *l = user;
+    char own[160];
+    const gp_tensor *t = gp_tensors_find(l->t, s->name);
     if (!t && s->optional) return GOPRO_OK;
-    if (!t) return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' is missing", l->file, s->name);
-    l->used[t - gp_safetensors_at(l->f, 0)] = true;
-    GP_TRY(check_tensor(t, s, l->file, err));
-    if (s->total == s->count && usable_in_place(t)) {
-        *s->p = (gp_real *)(uintptr_t)t->data;
-    } else {
-        if (!*s->p) *s->p = gp_clip_own(l->w, s->total, err);
-        if (!*s->p) return GOPRO_E_NOMEM;
-#ifdef GP_REAL_IS_DOUBLE
-        GP_TRY(gp_tensor_to_f64(*s->p + s->offset, t, err));
-#else
-        GP_TRY(gp_tensor_to_f32(*s->p + s->offset, t, err));
-#endif
-    }
-    return check_finite(*s->p + s->offset, s, l->file, err);
-}
-
-static bool ignored(const char *name)
-{
-    static const char suffix[] = ".position_ids";
-    size_t n = strlen(name), k = sizeof suffix - 1;
-    return n >= k && strcmp(name + n - k, suffix) == 0;
+    if (!t)
+        return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' is missing", l->file, gp_layout_source_name(l->t, s->name, own, sizeof own));
+    l->used[t - l->t->v] = true;
+    GP_TRY(check_tensor(l, t, s, err));
+    GP_TRY(convert(l, t, s, err));
+    return l->trusted ? GOPRO_OK : check_finite(l, s, err);
 }
 
 static gopro_status check_unknown(const load *l, gopro_error *err)
 {
-    for (size_t i = 0; i < gp_safetensors_count(l->f); i++) {
-        const char *name = gp_safetensors_at(l->f, i)->name;
-        if (!l->used[i] && !ignored(name))
-            return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%.200s' is not part of a CLIP as this library knows it", l->file, name);
+    for (size_t i = 0; i < l->t->n; i++) {
+        const char *name = l->t->v[i].name;
+        char own[160];
+        if (!l->used[i] && !gp_layout_ignored(l->t, name))
+            return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%.200s' is not part of a CLIP as this library knows it", l->file,
+                           gp_layout_source_name(l->t, name, own, sizeof own));
     }
     return GOPRO_OK;
 }
+
+/* ---- where it came from ---- */
 
 static gopro_status hash_file(char out[65], const char *file, gopro_error *err)
 {
@@ -112,28 +151,95 @@ static gopro_status hash_file(char out[65], const char *file, gopro_error *err)
     return GOPRO_OK;
 }
 
-/* Takes over *f when it succeeds. */
-static gopro_status build(gp_clip_weights **out, gp_safetensors **f, const char *file, const char *config, const char *preprocessor,
-                          gopro_error *err)
+/* One file: its hash; several: the hash of their hashes. */
+static gopro_status hash_files(gp_clip_weights *w, const gp_tensors *t, gopro_error *err)
 {
-    gp_clip_arch arch;
+    gp_sha256 all;
+    gp_sha256_init(&all);
+    for (size_t i = 0; i < t->n_file; i++) {
+        const char *slash = strrchr(t->file[i], '/'), *name = slash ? slash + 1 : t->file[i];
+        size_t n = strlen(w->found.sources), m = strlen(w->found.sources_sha);
+        GP_TRY(hash_file(w->hash, t->file[i], err));
+        gp_sha256_add(&all, w->hash, 64);
+        snprintf(w->found.sources + n, sizeof w->found.sources - n, "%s%s", n ? "," : "", name);
+        snprintf(w->found.sources_sha + m, sizeof w->found.sources_sha - m, "%s%s", m ? "," : "", w->hash);
+    }
+    if (t->n_file > 1) {
+        gp_sha256_hex(&all, w->hash);
+        snprintf(w->found.sources_sha, sizeof w->found.sources_sha, "%s", w->hash); /* too many to list */
+    }
+    return GOPRO_OK;
+}
+
+/* The same numbers read in another way are another model: a choice that differs from the checkpoint's own reading changes the hash. */
+static void fold_choice(gp_clip_weights *w, const gp_clip_arch *own)
+{
+    const gp_clip_arch *a = &w->arch;
+    char line[160];
+    gp_sha256 c;
+    if (a->v.act == own->v.act && a->t.act == own->t.act && a->v.heads == own->v.heads && a->t.heads == own->t.heads) return;
+    int n = snprintf(line, sizeof line, "%s act %d %d heads %zu %zu", w->hash, (int)a->v.act, (int)a->t.act, a->v.heads, a->t.heads);
+    gp_sha256_init(&c);
+    gp_sha256_add(&c, line, (size_t)n);
+    gp_sha256_hex(&c, w->hash);
+    w->found.canonical = false;
+}
+
+/* What gp_clip_export recorded, if the samples still fit. */
+static gopro_status recorded_hash(gp_clip_weights *w, const gp_tensors *t, const char *file, bool *trusted, gopro_error *err)
+{
+    const char *content = gp_tensors_meta(t, "gopro.content_sha256"), *samples = gp_tensors_meta(t, "gopro.samples_sha256");
+    char now[65];
+    *trusted = false;
+    if (!content || !samples || t->layout != GP_LAYOUT_HF) return GOPRO_OK;
+    gp_clip_sample_hash(now, t);
+    if (strlen(content) != 64 || strcmp(now, samples) != 0)
+        return gp_fail(err, GOPRO_E_WEIGHTS, "%s: was changed or damaged after it was imported; import it again", file);
+    memcpy(w->hash, content, sizeof w->hash);
+    w->found.canonical = *trusted = true;
+    return GOPRO_OK;
+}
+
+static void describe(gp_clip_weights *w, const gp_tensors *t)
+{
+    size_t kinds[GP_DT_BF16 + 1] = {0};
+    gp_clip_found *f = &w->found;
+    size_t n = 0, cap = sizeof f->conversions;
+    for (size_t i = 0; i < t->n; i++)
+        if (t->v[i].dtype <= GP_DT_BF16) kinds[t->v[i].dtype]++;
+    for (size_t i = 0; i <= GP_DT_BF16 && n < cap; i++)
+        if (kinds[i]) n += (size_t)snprintf(f->conversions + n, cap - n, "%s%s", n ? ", " : "stored as ", gp_dtype_name((gp_dtype)i));
+    if (t->merged_qkv && n < cap) n += (size_t)snprintf(f->conversions + n, cap - n, "; q, k and v separated");
+    if (t->layout != GP_LAYOUT_HF && n < cap) snprintf(f->conversions + n, cap - n, "; projections transposed; names of CLIPModel");
+}
+
+/* Takes over *t when it succeeds. */
+static gopro_status build(gp_clip_weights **out, gp_tensors **t, const gp_clip_files *files, const gp_clip_choice *choice, gopro_error *err)
+{
+    gp_clip_arch arch, own;
+    gp_clip_found found = {.canonical = false};
     gp_clip_weights *w = NULL;
     gopro_status st;
-    load l = {.f = *f, .file = file};
-    GP_TRY(gp_clip_arch_read(&arch, *f, file, config, preprocessor, err));
+    load l = {.t = *t, .file = files->weights};
+    GP_TRY(gp_tensors_to_hf(*t, files->weights, err));
+    GP_TRY(gp_clip_arch_read(&arch, &own, &found, *t, files, choice, err));
     GP_TRY(gp_clip_create(&w, &arch, err));
+    w->found = found;
     l.w = w;
-    l.used = calloc(gp_safetensors_count(*f) + 1, sizeof *l.used);
+    l.used = calloc((*t)->n + 1, sizeof *l.used);
     if (!l.used) {
-        st = gp_fail_nomem(err, gp_safetensors_count(*f), file);
+        st = gp_fail_nomem(err, (*t)->n, files->weights);
         goto out;
     }
+    GP_CHECK(recorded_hash(w, *t, files->weights, &l.trusted, err));
     GP_CHECK(gp_clip_each(w, load_slot, &l, err));
     GP_CHECK(check_unknown(&l, err));
-    GP_CHECK(hash_file(w->hash, file, err));
-    snprintf(w->path, sizeof w->path, "%s", file);
-    gp_clip_own_file(w, *f);
-    *f = NULL;
+    if (!l.trusted) GP_CHECK(hash_files(w, *t, err));
+    fold_choice(w, &own);
+    describe(w, *t);
+    snprintf(w->path, sizeof w->path, "%s", files->weights);
+    gp_clip_own_file(w, *t);
+    *t = NULL;
     *out = w;
     w = NULL;
 out:
@@ -141,6 +247,8 @@ out:
     gp_clip_free(&w);
     return st;
 }
+
+/* ---- the files beside it ---- */
 
 /* *p = "folder/name" if it exists, else NULL.  Out of memory must not look like a missing config.json. */
 static gopro_status beside(char **p, const char *folder, const char *name, gopro_error *err)
@@ -154,46 +262,40 @@ static gopro_status beside(char **p, const char *folder, const char *name, gopro
     return GOPRO_OK;
 }
 
-static gopro_status not_there(const char *folder, gopro_error *err)
+static gopro_status find_files(gp_clip_files *f, const gp_tensors *t, const char *path, gopro_error *err)
 {
-    static const struct {
-        const char *name, *advice;
-    } other[] = {
-        {"model.safetensors.index.json", "the checkpoint is split over several files; save it as one"},
-        {"pytorch_model.bin", "convert pytorch_model.bin to safetensors"},
-        {"open_clip_model.safetensors", "convert the checkpoint to Hugging Face CLIPModel names"},
-    };
-    const char *advice = "give a folder that holds it or a .safetensors file";
-    for (size_t i = 0; i < GP_COUNT(other); i++) {
-        char *p;
-        GP_TRY(beside(&p, folder, other[i].name, err));
-        if (p) advice = other[i].advice;
-        free(p);
+    bool folder = gp_path_is_dir(path), one = t->n_file == 1;
+    const char *slash = strrchr(path, '/');
+    char *in = folder ? gp_strdup(path) : slash ? gp_sprintf("%.*s", (int)(slash - path + (slash == path)), path) : gp_strdup(".");
+    f->weights = gp_strdup(one ? t->file[0] : path);
+    gopro_status st = in && f->weights ? GOPRO_OK : gp_fail_nomem(err, strlen(path), "a file name");
+    /* A single file speaks for itself, except where its kind of checkpoint has its settings beside it by name. */
+    if (st == GOPRO_OK && (folder || gp_tensors_standard_name(path))) {
+        st = beside(&f->config, in, "config.json", err);
+        if (st == GOPRO_OK) st = beside(&f->preprocessor, in, "preprocessor_config.json", err);
     }
-    return gp_fail(err, GOPRO_E_WEIGHTS, "'%s' holds no model.safetensors; %s", folder, advice);
+    if (st == GOPRO_OK) st = beside(&f->open_clip, in, "open_clip_config.json", err);
+    free(in);
+    return st;
+}
+
+gopro_status gp_clip_load_as(gp_clip_weights **w, const char *path, const gp_clip_choice *choice, gopro_error *err)
+{
+    gp_clip_files files = {0};
+    gp_tensors *t = NULL;
+    *w = NULL;
+    gopro_status st = gp_tensors_open(&t, path, err);
+    if (st == GOPRO_OK) st = find_files(&files, t, path, err);
+    if (st == GOPRO_OK) st = build(w, &t, &files, choice, err);
+    gp_tensors_close(&t);
+    free(files.weights);
+    free(files.config);
+    free(files.preprocessor);
+    free(files.open_clip);
+    return st;
 }
 
 gopro_status gp_clip_load(gp_clip_weights **w, const char *path, gopro_error *err)
 {
-    char *file = NULL, *config = NULL, *preprocessor = NULL;
-    gp_safetensors *f = NULL;
-    gopro_status st = GOPRO_OK;
-    *w = NULL;
-    if (gp_path_is_dir(path)) {
-        GP_CHECK(beside(&file, path, "model.safetensors", err));
-        if (!file) return not_there(path, err);
-        GP_CHECK(beside(&config, path, "config.json", err));
-        GP_CHECK(beside(&preprocessor, path, "preprocessor_config.json", err));
-    }
-    st = gp_safetensors_open(&f, file ? file : path, err);
-    if (st != GOPRO_OK)
-        st = gp_fail_in(err, st == GOPRO_E_NOMEM ? st : GOPRO_E_WEIGHTS, "could not load CLIP weights");
-    else
-        st = build(w, &f, file ? file : path, config, preprocessor, err);
-out:
-    gp_safetensors_close(&f);
-    free(file);
-    free(config);
-    free(preprocessor);
-    return st;
+    return gp_clip_load_as(w, path, NULL, err);
 }

@@ -8,9 +8,17 @@
 #include "base/file.h"
 #include "weights/clip_internal.h"
 
+typedef struct gp_clip_waiting {
+    char name[128];
+    gp_real *data;
+    size_t size;
+} gp_clip_waiting;
+
 typedef struct save_arg {
     gp_st_writer *writer;
     gp_dtype dtype;
+    gp_clip_waiting waiting[2];
+    size_t n_waiting, next_waiting;
 } save_arg;
 
 static gopro_status save_tensor(void *user, const char *name, gp_real *data, const size_t *shape, size_t rank, gopro_error *err)
@@ -23,10 +31,29 @@ static gopro_status save_tensor(void *user, const char *name, gp_real *data, con
     return GOPRO_OK;
 }
 
-static gopro_status save_tensors(gp_clip_weights *w, const char *folder, gp_dtype dtype, const char *const *meta, gopro_error *err)
+/* The biases of q and k after the weights of v, so that the three matrices lie side by side. */
+static gopro_status save_side_by_side(void *user, const char *name, gp_real *data, const size_t *shape, size_t rank, gopro_error *err)
+{
+    save_arg *a = user;
+    if (strstr(name, ".self_attn.q_proj.bias") || strstr(name, ".self_attn.k_proj.bias")) {
+        gp_clip_waiting *x = &a->waiting[a->n_waiting++ % 2];
+        snprintf(x->name, sizeof x->name, "%s", name);
+        x->data = data;
+        x->size = shape[0];
+        return GOPRO_OK;
+    }
+    for (; strstr(name, ".self_attn.v_proj.bias") && a->next_waiting < a->n_waiting; a->next_waiting++) {
+        const gp_clip_waiting *x = &a->waiting[a->next_waiting % 2];
+        GP_TRY(save_tensor(a, x->name, x->data, &x->size, 1, err));
+    }
+    return save_tensor(a, name, data, shape, rank, err);
+}
+
+static gopro_status save_tensors(gp_clip_weights *w, const char *folder, gp_dtype dtype, bool side_by_side, const char *const *meta,
+                                 gopro_error *err)
 {
     char heads[24], *path = gp_path_join(folder, "model.safetensors");
-    save_arg a = {gp_st_writer_create(), dtype};
+    save_arg a = {.writer = gp_st_writer_create(), .dtype = dtype};
     gopro_status st = GOPRO_OK;
     if (!path || !a.writer) {
         st = gp_fail_nomem(err, 1024, "a weights file");
@@ -38,7 +65,8 @@ static gopro_status save_tensors(gp_clip_weights *w, const char *folder, gp_dtyp
     snprintf(heads, sizeof heads, "%zu", w->arch.t.heads);
     gp_st_writer_meta(a.writer, "t_heads", heads);
     for (; meta && meta[0] && meta[1]; meta += 2) gp_st_writer_meta(a.writer, meta[0], meta[1]);
-    GP_CHECK(gp_clip_visit(w, save_tensor, &a, err));
+    if (w->arch.no_ln_pre) gp_st_writer_meta(a.writer, "ln_pre", "none");
+    GP_CHECK(gp_clip_visit(w, side_by_side ? save_side_by_side : save_tensor, &a, err));
     GP_CHECK(gp_st_writer_commit(a.writer, path, err));
 out:
     gp_st_writer_free(&a.writer);
@@ -82,23 +110,33 @@ static json_t *config_json(const gp_clip_arch *a)
 
 static json_t *preprocessor_json(const gp_clip_arch *a)
 {
-    json_int_t size = (json_int_t)a->image;
+    json_int_t size = (json_int_t)a->image, shorter = a->resize ? (json_int_t)a->resize : size;
     double m[3], s[3];
     for (int i = 0; i < 3; i++) {
         m[i] = (double)a->mean[i];
         s[i] = (double)a->std[i];
     }
     return json_pack("{s:s, s:b, s:{s:I}, s:i, s:b, s:{s:I, s:I}, s:b, s:b, s:b, s:[f, f, f], s:[f, f, f]}", "image_processor_type",
-                     "CLIPImageProcessor", "do_resize", 1, "size", "shortest_edge", size, "resample", 3, "do_center_crop", 1, "crop_size",
-                     "height", size, "width", size, "do_rescale", 1, "do_convert_rgb", 1, "do_normalize", 1, "image_mean", m[0], m[1], m[2],
-                     "image_std", s[0], s[1], s[2]);
+                     "CLIPImageProcessor", "do_resize", 1, "size", "shortest_edge", shorter, "resample", a->bilinear ? 2 : 3,
+                     "do_center_crop", 1, "crop_size", "height", size, "width", size, "do_rescale", 1, "do_convert_rgb", 1, "do_normalize",
+                     1, "image_mean", m[0], m[1], m[2], "image_std", s[0], s[1], s[2]);
 }
 
-gopro_status gp_clip_save(gp_clip_weights *w, const char *folder, int dtype, const char *const *meta, gopro_error *err)
+static gopro_status save(gp_clip_weights *w, const char *folder, int dtype, bool side_by_side, const char *const *meta, gopro_error *err)
 {
     if (dtype < GP_DT_F64 || dtype > GP_DT_BF16) return gp_fail(err, GOPRO_E_INVALID, "weights are saved as F32, F16, BF16 or F64 only");
     GP_TRY(gp_mkdirs(folder, err));
     GP_TRY(save_json(config_json(&w->arch), folder, "config.json", err));
     GP_TRY(save_json(preprocessor_json(&w->arch), folder, "preprocessor_config.json", err));
-    return save_tensors(w, folder, (gp_dtype)dtype, meta, err);
+    return save_tensors(w, folder, (gp_dtype)dtype, side_by_side, meta, err);
+}
+
+gopro_status gp_clip_save(gp_clip_weights *w, const char *folder, int dtype, const char *const *meta, gopro_error *err)
+{
+    return save(w, folder, dtype, false, meta, err);
+}
+
+gopro_status gp_clip_save_side_by_side(gp_clip_weights *w, const char *folder, int dtype, const char *const *meta, gopro_error *err)
+{
+    return save(w, folder, dtype, true, meta, err);
 }

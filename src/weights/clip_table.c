@@ -9,7 +9,7 @@
 typedef struct storage {
     void **v;
     size_t n, cap;
-    gp_safetensors *file;
+    gp_tensors *file;
 } storage;
 
 typedef struct walk {
@@ -126,8 +126,10 @@ gopro_status gp_clip_each(gp_clip_weights *w, gp_clip_slot_fn *fn, void *user, g
     patch_embedding(&k, w);
     whole(&k, "vision_model.embeddings.class_embedding", &w->v_cls, GP_ROLE_NORMAL_WIDTH, d, 0);
     whole(&k, "vision_model.embeddings.position_embedding.weight", &w->v_pos, GP_ROLE_NORMAL_WIDTH, gp_arch_patches(a) + 1, d);
-    whole(&k, "vision_model.pre_layrnorm.weight", &w->v_ln_pre_g, GP_ROLE_GAIN, d, 0);
-    whole(&k, "vision_model.pre_layrnorm.bias", &w->v_ln_pre_b, GP_ROLE_BIAS_ZERO, d, 0);
+    if (!a->no_ln_pre) {
+        whole(&k, "vision_model.pre_layrnorm.weight", &w->v_ln_pre_g, GP_ROLE_GAIN, d, 0);
+        whole(&k, "vision_model.pre_layrnorm.bias", &w->v_ln_pre_b, GP_ROLE_BIAS_ZERO, d, 0);
+    }
     blocks(&k, "vision_model", w->v_block);
     whole(&k, "vision_model.post_layernorm.weight", &w->v_ln_post_g, GP_ROLE_GAIN, d, 0);
     whole(&k, "vision_model.post_layernorm.bias", &w->v_ln_post_b, GP_ROLE_BIAS_ZERO, d, 0);
@@ -202,10 +204,10 @@ gp_real *gp_clip_own(gp_clip_weights *w, size_t count, gopro_error *err)
     return p;
 }
 
-void gp_clip_own_file(gp_clip_weights *w, gp_safetensors *f)
+void gp_clip_own_file(gp_clip_weights *w, gp_tensors *t)
 {
     storage *s = w->own;
-    s->file = f;
+    s->file = t;
 }
 
 void gp_clip_free(gp_clip_weights **pw)
@@ -216,7 +218,7 @@ void gp_clip_free(gp_clip_weights **pw)
     if (s) {
         for (size_t i = 0; i < s->n; i++) free(s->v[i]);
         free(s->v);
-        gp_safetensors_close(&s->file);
+        gp_tensors_close(&s->file);
         free(s);
     }
     free(w->v_block);

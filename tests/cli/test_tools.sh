@@ -6,7 +6,7 @@
 
 expect 0 '^gopro [0-9]+\.[0-9]+\.[0-9]+$' "$gopro" --version
 expect 0 'usage: gopro COMMAND' "$gopro" --help
-for c in zeroshot train eval protocol ablate report predict data tokenize step pretrain doctor; do
+for c in zeroshot train eval protocol ablate report predict import data tokenize step pretrain doctor; do
     expect 0 "usage: gopro $c" "$gopro" $c --help
     expect 0 "usage: gopro $c" "$gopro" help $c
 done

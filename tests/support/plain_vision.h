@@ -78,7 +78,7 @@ static inline void plain_vision(const gp_clip_weights *w, const gp_slot_rows *pr
             x[t * D + c] = s + w->v_pos[t * D + c];
         }
     for (size_t i = 0; i < n * D; i++) x[(N + 1) * D + i] = prompts->rows[i];
-    plain_norm(x, x, w->v_ln_pre_g, w->v_ln_pre_b, T, D);
+    if (!a->no_ln_pre) plain_norm(x, x, w->v_ln_pre_g, w->v_ln_pre_b, T, D);
     for (size_t l = 0; l < a->v.layers; l++) {
         for (size_t i = 0; n && l > 0 && l < prompts->levels && i < n * D; i++) x[(N + 1) * D + i] = prompts->rows[l * n * D + i];
         plain_vision_block(x, &w->v_block[l], &a->v, T);

@@ -238,6 +238,8 @@ static void test_image(void **state)
     a.v.layers = 1;
     a.v.act = GP_ACT_GELU;
     check_image(&a, 9, 2, 2);
+    a.no_ln_pre = true;
+    check_image(&a, 9, 2, 2);
     a = tiny_arch();
     a.v = (gp_tower_arch){.width = 8, .layers = 10, .heads = 2, .hidden = 12, .act = GP_ACT_QUICKGELU, .eps = 1e-5};
     check_image(&a, 9, 2, 3);

@@ -136,6 +136,8 @@ static void test_vision(void **state)
     a.v.layers = 1;
     a.v.act = GP_ACT_GELU;
     check(true, &a, 16 + 8);
+    a.no_ln_pre = true;
+    check(true, &a, 16 + 6);
 }
 
 int main(void)

@@ -54,6 +54,8 @@ static void test_few_rows(void **state)
     a.v.layers = 1;
     a.v.act = GP_ACT_GELU;
     check(&a, 2);
+    a.no_ln_pre = true;
+    check(&a, 3);
 }
 
 /* More tokens than a query piece, few and many images: attention is cut inside images or not. */

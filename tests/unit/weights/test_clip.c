@@ -307,7 +307,7 @@ static void test_damaged_files(void **state)
     expect_failure(dir, dir, "holds no model.safetensors");
     char *bin = gp_path_join(dir, "pytorch_model.bin");
     assert_int_equal(gp_write_file(bin, "x", 1, NULL), GOPRO_OK);
-    expect_failure(dir, dir, "convert pytorch_model.bin");
+    expect_failure(dir, "pytorch_model.bin", "neither as a PyTorch file");
     unlink(bin);
     free(bin);
     free(cut);
@@ -341,7 +341,12 @@ static const struct {
     {"preprocessor_config.json", "{\"image_mean\":[1,2]}", "image_mean", "three numbers"},
     {"preprocessor_config.json", "{\"image_std\":[1,\"a\",2]}", "image_std", "three numbers"},
     {"preprocessor_config.json", "{\"image_std\":[1,0,2]}", "deviation", "above 0"},
-    {"preprocessor_config.json", "{\"resample\":2}", "resample", "bicubic"},
+    {"preprocessor_config.json", "{\"resample\":1}", "resample", "bicubic"},
+    {"preprocessor_config.json", "{\"crop_size\":{\"height\":16,\"width\":16}}", "crop_size is 16", "tensors say 12"},
+    {"preprocessor_config.json", "{\"crop_size\":{\"height\":12,\"width\":10}}", "crop_size", "square"},
+    {"preprocessor_config.json", "{\"size\":{\"height\":12,\"width\":12}}", "size without shortest_edge", "stretches"},
+    {"preprocessor_config.json", "{\"size\":8}", "size is 8", "smaller than the crop of 12"},
+    {"preprocessor_config.json", "{\"do_center_crop\":false}", "do_center_crop is false", "always"},
 };
 
 static gp_clip_weights *load_with(const char *folder, const char *file, const char *text)

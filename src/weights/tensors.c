@@ -1,0 +1,299 @@
+/* tensors.c - see tensors.h: which files a folder offers, shards, and the set of tensors they make.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "weights/tensors.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "weights/shards.h"
+#include "weights/zip.h"
+
+enum { MAX_TENSORS = 1 << 20 };
+
+typedef struct owned {
+    gp_map *map;
+    size_t n_map;
+    gp_safetensors **st;
+    size_t n_st;
+    void **buffer;
+    size_t n_buffer, cap_buffer;
+} owned;
+
+gopro_status gp_tensors_create(gp_tensors **t, gopro_error *err)
+{
+    *t = calloc(1, sizeof **t);
+    if (*t) (*t)->own = calloc(1, sizeof(owned));
+    if (*t && (*t)->own) return GOPRO_OK;
+    free(*t);
+    *t = NULL;
+    return gp_fail_nomem(err, sizeof **t, "a list of tensors");
+}
+
+void gp_tensors_close(gp_tensors **pt)
+{
+    if (!pt || !*pt) return;
+    gp_tensors *t = *pt;
+    owned *o = t->own;
+    for (size_t i = 0; i < o->n_st; i++) gp_safetensors_close(&o->st[i]);
+    for (size_t i = 0; i < o->n_map; i++) gp_map_close(&o->map[i]);
+    for (size_t i = 0; i < o->n_buffer; i++) free(o->buffer[i]);
+    for (size_t i = 0; i < t->n_file; i++) free(t->file[i]);
+    free(o->st);
+    free(o->map);
+    free(o->buffer);
+    free(o);
+    free(t->file);
+    free(t->v);
+    free(t);
+    *pt = NULL;
+}
+
+void *gp_tensors_buffer(gp_tensors *t, size_t bytes, gopro_error *err)
+{
+    owned *o = t->own;
+    if (o->n_buffer == o->cap_buffer) {
+        size_t cap = o->cap_buffer ? 2 * o->cap_buffer : 256;
+        void **b = reallocarray(o->buffer, cap, sizeof *b);
+        if (!b) {
+            gp_fail_nomem(err, cap * sizeof *b, "a list of tensors");
+            return NULL;
+        }
+        o->buffer = b;
+        o->cap_buffer = cap;
+    }
+    void *p = malloc(bytes ? bytes : 1);
+    if (!p)
+        gp_fail_nomem(err, bytes, "a tensor");
+    else
+        o->buffer[o->n_buffer++] = p;
+    return p;
+}
+
+gopro_status gp_tensors_add(gp_tensors *t, const char *name, const gp_tensor *tensor, gopro_error *err)
+{
+    if (t->n >= MAX_TENSORS) return gp_fail(err, GOPRO_E_FORMAT, "more than %d tensors", (int)MAX_TENSORS);
+    if (t->n == t->cap) {
+        size_t cap = t->cap ? 2 * t->cap : 512;
+        gp_tensor *v = reallocarray(t->v, cap, sizeof *v);
+        if (!v) return gp_fail_nomem(err, cap * sizeof *v, "a list of tensors");
+        t->v = v;
+        t->cap = cap;
+    }
+    size_t n = strlen(name) + 1;
+    char *copy = gp_tensors_buffer(t, n, err);
+    if (!copy) return GOPRO_E_NOMEM;
+    memcpy(copy, name, n);
+    t->v[t->n] = *tensor;
+    t->v[t->n++].name = copy;
+    return GOPRO_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const gp_tensor *)a)->name, ((const gp_tensor *)b)->name);
+}
+
+gopro_status gp_tensors_sort(gp_tensors *t, const char *label, gopro_error *err)
+{
+    if (t->n) qsort(t->v, t->n, sizeof *t->v, by_name);
+    for (size_t i = 1; i < t->n; i++)
+        if (strcmp(t->v[i - 1].name, t->v[i].name) == 0)
+            return gp_fail(err, GOPRO_E_FORMAT, "%s: tensor '%.200s' is there twice", label, t->v[i].name);
+    return GOPRO_OK;
+}
+
+const gp_tensor *gp_tensors_find(const gp_tensors *t, const char *name)
+{
+    gp_tensor key = {.name = name};
+    return t->n ? bsearch(&key, t->v, t->n, sizeof *t->v, by_name) : NULL;
+}
+
+const char *gp_tensors_meta(const gp_tensors *t, const char *key)
+{
+    const owned *o = t->own;
+    return o->n_st == 1 && t->n_file <= 1 ? gp_safetensors_meta(o->st[0], key) : NULL;
+}
+
+/* ---- files ---- */
+
+static gopro_status add_safetensors(gp_tensors *t, gp_safetensors *f, gopro_error *err)
+{
+    owned *o = t->own;
+    gp_safetensors **st = reallocarray(o->st, o->n_st + 1, sizeof *st);
+    if (!st) {
+        gp_safetensors_close(&f);
+        return gp_fail_nomem(err, sizeof *st, "a list of files");
+    }
+    o->st = st;
+    st[o->n_st++] = f;
+    t->container = "safetensors";
+    for (size_t i = 0; i < gp_safetensors_count(f); i++) {
+        const gp_tensor *x = gp_safetensors_at(f, i);
+        GP_TRY(gp_tensors_add(t, x->name, x, err));
+    }
+    return GOPRO_OK;
+}
+
+static bool is_torch(const uint8_t *data, size_t size)
+{
+    return gp_zip_looks_like(data, size) || gp_torch_looks_legacy(data, size);
+}
+
+static bool ends(const char *name, const char *tail)
+{
+    size_t n = strlen(name), k = strlen(tail);
+    return n > k && strcmp(name + n - k, tail) == 0;
+}
+
+static gopro_status add_file(gp_tensors *t, const char *path, gopro_error *err)
+{
+    owned *o = t->own;
+    gp_map m;
+    char **file = reallocarray(t->file, t->n_file + 1, sizeof *file);
+    if (file) t->file = file;
+    char *name = file ? gp_strdup(path) : NULL;
+    if (!name) return gp_fail_nomem(err, strlen(path), "a list of files");
+    t->file[t->n_file++] = name;
+    GP_TRY(gp_map_open(&m, path, err));
+    if (is_torch(m.data, m.size)) {
+        gp_map *map = reallocarray(o->map, o->n_map + 1, sizeof *map);
+        if (!map) {
+            gp_map_close(&m);
+            return gp_fail_nomem(err, sizeof m, "a list of files");
+        }
+        o->map = map;
+        map[o->n_map++] = m;
+        return gp_torch_read(t, m.data, m.size, path, err);
+    }
+    gp_map_close(&m);
+    if (ends(path, ".pt") || ends(path, ".pth") || ends(path, ".bin"))
+        return gp_fail(
+            err, GOPRO_E_FORMAT,
+            "%s: begins neither as a PyTorch file nor as the zip archive that PyTorch writes; is it complete, and the file itself "
+            "rather than a pointer to it?",
+            path);
+    gp_safetensors *f = NULL;
+    GP_TRY(gp_safetensors_open(&f, path, err));
+    return add_safetensors(t, f, err);
+}
+
+/* ---- folders ---- */
+
+static const struct {
+    const char *name;
+    bool index;
+} offered[] = {
+    {"model.safetensors", false}, {"model.safetensors.index.json", true}, {"open_clip_model.safetensors", false},
+    {"pytorch_model.bin", false}, {"pytorch_model.bin.index.json", true}, {"open_clip_pytorch_model.bin", false},
+};
+
+bool gp_tensors_standard_name(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    for (size_t i = 0; i < GP_COUNT(offered); i++)
+        if (strcmp(name, offered[i].name) == 0) return true;
+    return false;
+}
+
+/* A folder without any of the usual names, but with one weights file: *path is that file, NULL if there is none or more than one. */
+static gopro_status only_file(char **path, const char *folder, gopro_error *err)
+{
+    char **names;
+    size_t n, found = 0;
+    *path = NULL;
+    GP_TRY(gp_list_dir(&names, &n, folder, err));
+    for (size_t i = 0; i < n; i++) {
+        if (!ends(names[i], ".pt") && !ends(names[i], ".pth") && !ends(names[i], ".bin") && !ends(names[i], ".safetensors")) continue;
+        free(*path);
+        *path = found++ ? NULL : gp_path_join(folder, names[i]);
+    }
+    gp_list_free(&names, n);
+    return GOPRO_OK;
+}
+
+static gopro_status add_shards(gp_tensors *t, const char *folder, const char *index, gopro_error *err)
+{
+    gp_shards s = {0};
+    gopro_status st = gp_shards_read(&s, index, err);
+    for (size_t i = 0; i < s.n_file && st == GOPRO_OK; i++) {
+        char *path = gp_path_join(folder, s.file[i]);
+        st = path ? add_file(t, path, err) : gp_fail_nomem(err, strlen(folder), "a path");
+        free(path);
+    }
+    if (st == GOPRO_OK) st = gp_tensors_sort(t, index, err);
+    if (st == GOPRO_OK) st = gp_shards_check(&s, t, index, err);
+    gp_shards_free(&s);
+    return st;
+}
+
+static gopro_status add_index(gp_tensors *t, const char *path, gopro_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? gp_sprintf("%.*s", (int)(slash - path + (slash == path)), path) : gp_strdup(".");
+    gopro_status st = folder ? add_shards(t, folder, path, err) : gp_fail_nomem(err, strlen(path), "a path");
+    free(folder);
+    return st;
+}
+
+static gopro_status add_folder(gp_tensors *t, const char *folder, gopro_error *err)
+{
+    t->folder = true;
+    for (size_t i = 0; i < GP_COUNT(offered); i++) {
+        char *path = gp_path_join(folder, offered[i].name);
+        if (!path) return gp_fail_nomem(err, strlen(folder), "a path");
+        bool there = gp_path_exists(path);
+        gopro_status st = GOPRO_OK;
+        if (there) st = offered[i].index ? add_shards(t, folder, path, err) : add_file(t, path, err);
+        free(path);
+        if (there) return st;
+    }
+    char *only;
+    GP_TRY(only_file(&only, folder, err));
+    if (only) {
+        gopro_status st = add_file(t, only, err);
+        free(only);
+        return st;
+    }
+    return gp_fail(err, GOPRO_E_FORMAT,
+                   "'%s' holds no model.safetensors, pytorch_model.bin, their index, open_clip_model.safetensors or "
+                   "open_clip_pytorch_model.bin; give a folder that holds one, or a weights file (.pt, .bin, .safetensors) itself",
+                   folder);
+}
+
+gopro_status gp_tensors_open(gp_tensors **out, const char *path, gopro_error *err)
+{
+    gp_tensors *t = NULL;
+    *out = NULL;
+    gopro_status st = gp_tensors_create(&t, err);
+    if (st == GOPRO_OK)
+        st = gp_path_is_dir(path) ? add_folder(t, path, err) : ends(path, ".index.json") ? add_index(t, path, err) : add_file(t, path, err);
+    if (st == GOPRO_OK) st = gp_tensors_sort(t, path, err);
+    if (st != GOPRO_OK) {
+        gp_tensors_close(&t);
+        return gp_fail_in(err, GOPRO_E_WEIGHTS, "could not load CLIP weights");
+    }
+    *out = t;
+    return GOPRO_OK;
+}
+
+gopro_status gp_tensors_open_memory(gp_tensors **out, const void *data, size_t size, const char *label, gopro_error *err)
+{
+    gp_tensors *t = NULL;
+    gp_safetensors *f = NULL;
+    *out = NULL;
+    gopro_status st = gp_tensors_create(&t, err);
+    if (st == GOPRO_OK && is_torch(data, size)) {
+        st = gp_torch_read(t, data, size, label, err);
+    } else if (st == GOPRO_OK) {
+        st = gp_safetensors_open_memory(&f, data, size, label, err);
+        if (st == GOPRO_OK) st = add_safetensors(t, f, err);
+    }
+    if (st == GOPRO_OK) st = gp_tensors_sort(t, label, err);
+    if (st == GOPRO_OK)
+        *out = t;
+    else
+        gp_tensors_close(&t);
+    return st;
+}

@@ -1,0 +1,137 @@
+# test_import.sh - one set of weights in every checkpoint format: the same features to the last bit, and PyTorch's; what must be refused is.
+# SPDX-License-Identifier: Apache-2.0
+. "$(dirname "$0")/lib.sh"
+
+tar xJf "$source_dir/tests/golden/checkpoints.tar.xz" || exit 1
+
+# Loaded directly and through import: PyTorch's features, and the same bits both ways.
+for f in hf hf_gelu hf_sharded hf_bin hf_bin_sharded hf_bf16 hf_f16 openai_jit openai_state openai_legacy open_clip open_clip_quick \
+    open_clip_bin open_clip_training slip; do
+    check "$f does not load" sh -c "'$make_fixture' features $f >$f.direct"
+    check "$f: not the features PyTorch computes" sh -c "'$make_fixture' compare features.txt $f <$f.direct"
+    expect 0 '^content hash   [0-9a-f]{64}$' "$gopro" import $f imported/$f
+    check "$f does not load once imported" sh -c "'$make_fixture' features imported/$f >$f.imported"
+    same $f.direct $f.imported
+    expect 0 'are those that were imported' "$gopro" import --verify imported/$f
+done
+for f in hf_sharded hf_bin hf_bin_sharded hf_bf16 hf_f16 openai_jit openai_state openai_legacy open_clip_quick; do same hf.direct $f.direct; done
+for f in open_clip open_clip_bin open_clip_training; do same hf_gelu.direct $f.direct; done
+checks=$((checks + 1))
+! "$make_fixture" compare features.txt slip <hf.direct 2>/dev/null || fail "the comparison with PyTorch cannot fail"
+
+# The weights file is the same whichever layout it came from, but for where it came from: one content hash.
+hash_of() { "$gopro" import "$@" --json 2>/dev/null | sed -n 's/.*"content_sha256": "\([0-9a-f]*\)".*/\1/p'; }
+a=$(hash_of hf h1) b=$(hash_of openai_jit h2) c=$(hash_of openai_legacy h3) d=$(hash_of open_clip h4) e=$(hash_of hf h5 --dtype f16)
+check "content hashes differ between formats" test -n "$a" -a "$a" = "$b" -a "$a" = "$c" -a "$a" = "$e"
+check "content hashes are equal for different models" test "$a" != "$d"
+"$make_fixture" features h5 >f16.features
+same f16.features hf.direct
+expect 0 '' "$gopro" import hf h6
+same h1/model.safetensors h6/model.safetensors
+# What was imported can be imported again.
+expect 0 "content hash   $a" "$gopro" import h2 h7
+
+# What it says about itself.
+expect 0 'parameters     145,537 \(image 55,168, text 90,368\)' "$gopro" import openai_state r1
+expect 0 'QuickGELU \(a TorchScript archive' "$gopro" import openai_jit r2
+expect 0 'QuickGELU \(input_resolution' "$gopro" import openai_state/ViT.pt r3
+expect 0 'exact GELU \(open_clip_config.json without quick_gelu' "$gopro" import open_clip r4
+expect 0 'mean 0.5 0.5 0.5, deviation 0.25 0.25 0.25' "$gopro" import open_clip_bin r5
+expect 0 'short side to 8 \(bilinear\).*mean 0.485 0.456 0.406' "$gopro" import slip r6
+expect 0 'no norm before the blocks' "$gopro" import slip r7
+expect 0 '^norm eps       1e-06 image, 1e-05 text' "$gopro" import slip r8
+expect 0 'SLIP SLIP_TINY' "$gopro" import slip r9
+expect 0 'warning: no open_clip_config.json .*model.activation=quickgelu' "$gopro" import open_clip_training r10
+expect 0 'warning: nothing in .ViT.pt. says' "$gopro" import openai_legacy r11
+grep -q '"resample": 2' imported/slip/preprocessor_config.json || fail "SLIP's filter does not travel"
+grep -q '"layer_norm_eps": 1e-6' imported/slip/config.json || fail "SLIP's eps does not travel"
+
+# The choice of the user.
+expect 0 'exact GELU \(as asked for\)' "$gopro" import openai_state c1 model.activation=gelu
+"$make_fixture" features c1 >c1.features
+same c1.features hf_gelu.direct
+expect 0 '2 heads' "$gopro" import hf c2 model.v_heads=2
+expect 4 '3 heads do not divide the image tower' "$gopro" import hf c3 model.v_heads=3
+expect 2 'model.activation' "$gopro" import hf c4 model.activation=relu
+expect 0 '' "$gopro" import open_clip/open_clip_model.safetensors c5 model.tokenizer=hf/merges.txt
+expect 0 '' "$gopro" import hf_sharded/model.safetensors.index.json c6
+same c6/model.safetensors imported/hf_sharded/model.safetensors
+
+# A run with a checkpoint as it is; the same run with the imported one.
+"$make_fixture" data d 4 2 3 || exit 1
+expect 0 'accuracy|%' "$gopro" zeroshot --model openai_jit/ViT.pt --data d --json
+cp out.txt direct.txt
+expect 0 '' "$gopro" zeroshot --model imported/openai_jit --data d --json
+check "accuracy differs once imported" python3 - <<'PY'
+import json
+a, b = (json.load(open(f)) for f in ("direct.txt", "out.txt"))
+def strip(o):
+    return {k: strip(v) for k, v in o.items() if "second" not in k and k not in ("backbone", "model", "created")} if isinstance(o, dict) else o
+raise SystemExit(strip(a) != strip(b))
+PY
+expect 0 'warning: nothing in' "$gopro" zeroshot --model openai_legacy --data d
+# A run remembers how its checkpoint was read.
+expect 0 '' "$gopro" train --model openai_state --data d --out run model.activation=gelu optim.epochs=1 shots=1
+expect 4 'was learnt on weights' "$gopro" eval run --model openai_state
+
+# Refused by name, nothing executed, nothing written.
+refused() {
+    local status=$1 pattern=$2 file=$3
+    expect "$status" "$pattern" "$gopro" import "hostile/$file" refused model.tokenizer=hf
+    checks=$((checks + 1))
+    [ ! -e refused ] && [ ! -e executed ] && [ ! -e hostile/executed ] || fail "$file left something behind"
+}
+refused 4 "asks for 'posix.system'.*nothing was executed" system.pt
+refused 4 "asks for 'posix.system'" stack_global.pt
+refused 4 "asks for '[a-z_]*.eval'" eval.pt
+refused 4 "asks for '[a-z]*.Popen'" popen.pt
+refused 4 'operation 0x53 is refused' inst.pt
+refused 4 "asks for 'torch.nn.modules.linear.Linear'" whole.pt
+refused 4 "'visual.transformer.resblocks.1.ln_2.bias' is missing" missing.pt
+refused 4 "'visual.transformer.resblocks.1.mlp.c_fc.bias' has shape \[5\], expected \[64\]" shape.pt
+refused 4 "'logit_bias' is not part of a CLIP" unknown.pt
+refused 4 "'visual.proj': it repeats its numbers" expanded.pt
+refused 4 "'ln_final.weight' and 'ln_final.bias' overlap" overlap.pt
+refused 4 'ResNet, which is not supported' resnet.pt
+refused 4 'comes from another library' trunk.pt
+refused 4 'no directory at its end' torn.pt
+
+# Torn everywhere: a clear error, never a crash.
+size=$(stat -c %s openai_jit/ViT.pt)
+for k in 0 1 10 100 1000 $((size - 1)) $((size - 21)) $((size - 100)) $((size - 3000)); do
+    head -c $k openai_jit/ViT.pt >torn.pt
+    expect 4 'torn.pt' "$gopro" import torn.pt refused model.tokenizer=hf
+done
+cp -r hf_sharded gap && rm gap/model-00002-of-00002.safetensors
+expect 4 'model-00002-of-00002.safetensors' "$gopro" import gap refused
+cp -r hf_sharded way && sed -i 's#model-00002-of#../hf_sharded/model-00002-of#' way/model.safetensors.index.json
+expect 4 'is no file name in this folder' "$gopro" import way refused
+cp -r open_clip odd && sed -i 's/"patch_size": 4/"patch_size": 8/' odd/open_clip_config.json
+expect 4 'patch_size is 8, but the tensors say 4' "$gopro" import odd refused
+cp -r hf other && cp "$source_dir/models/small/merges.txt" other/ && rm other/vocab.json
+expect 0 '' "$gopro" import hf twice
+expect 2 'is there and not empty' "$gopro" import hf twice
+mkdir bare && cp openai_jit/ViT.pt bare
+expect 4 'holds no vocabulary.*model.tokenizer=PATH' "$gopro" import bare refused
+expect 4 'no model at' "$gopro" import nowhere refused
+expect 2 'a checkpoint and a new folder' "$gopro" import hf
+expect 2 "dtype is 'f32'" "$gopro" import hf refused --dtype f64
+[ ! -e refused ] || fail "a refused import left a folder"
+
+# Damage after the import is found: by samples at once where they lie, elsewhere by --verify.
+cp -r imported/hf damaged && printf 'x' | dd of=damaged/model.safetensors bs=1 seek=$(($(stat -c %s damaged/model.safetensors) - 3)) conv=notrunc 2>/dev/null
+expect 4 'changed or damaged after it was imported' "$gopro" import damaged refused
+rm -r damaged
+# The token table is larger than its samples; 40,000 bytes behind its beginning nothing is sampled.
+cp -r imported/hf damaged && python3 - <<'PY'
+import json, struct
+f = open("damaged/model.safetensors", "r+b")
+n = struct.unpack("<Q", f.read(8))[0]
+at = json.loads(f.read(n))["text_model.embeddings.token_embedding.weight"]["data_offsets"][0]
+f.seek(8 + n + at + 40000)
+f.write(struct.pack("<f", 0.25 + 1 / 512))
+PY
+expect 4 'its contents have the hash' "$gopro" import --verify damaged
+expect 4 'carries no content hash' "$gopro" import --verify hf
+no_leftovers .
+finish
