@@ -20,6 +20,6 @@ GOPRO_BUILD=$PWD/build/demo embedded/prepare.sh embedded-data
 
 say "learning prompts: GOPro against zero-shot CLIP"
 data=$(sed "s|^|embedded-data/|" embedded/demo_datasets.txt | paste -sd,)
-build/demo/gopro protocol b2n --config embedded/gopro.yaml --model models/small --data "$data" --methods zeroshot,gopro --seeds 1-3 \
+build/demo/gopro protocol b2n --config embedded/methods.yaml --model models/small --data "$data" --methods zeroshot,gopro --seeds 1-3 \
   --jobs "$(nproc)" --out "$out"
 say "done; the tables are in $out/b2n, the run folders in $out/runs"

@@ -17,7 +17,7 @@ checks=$((checks + 1))
 above "zero-shot against chance (12.5 %)" "${zero:-0}" 12.5
 
 train() { # OUT THREADS
-  "$gopro" train --model "$model" --data shapes --out "$1" --config "$source_dir/embedded/gopro.yaml" threads="$2" optim.epochs=6 --quiet
+  "$gopro" train --model "$model" --data shapes --out "$1" --config "$source_dir/embedded/methods.yaml" threads="$2" optim.epochs=6 --quiet
 }
 expect 0 '' train one 1
 expect 0 '' train two 2
