@@ -1,5 +1,6 @@
 /* aggregate.c - averages over seeds and datasets, and the comparison with the best rival.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <string.h>
 
 #include "eval/results.h"
@@ -135,9 +136,32 @@ gp_row gp_results_average(const gp_results *r, size_t entry)
     return row;
 }
 
-static gp_row row_of(const gp_results *r, size_t data, size_t entry)
+gp_row gp_results_line(const gp_results *r, size_t data, size_t entry)
 {
     return data == r->plan->n_data ? gp_results_average(r, entry) : gp_results_row(r, data, entry);
+}
+
+double gp_row_number(const gp_row *row, size_t which)
+{
+    return which < 2 ? row->v[which].mean : row->hm;
+}
+
+void gp_results_best(double best[3], const gp_results *r, size_t data)
+{
+    double least[3];
+    for (size_t i = 0; i < 3; i++) {
+        best[i] = -(double)INFINITY;
+        least[i] = (double)INFINITY;
+    }
+    for (size_t e = 0; e < r->plan->n_entries; e++) {
+        gp_row row = gp_results_line(r, data, e);
+        for (size_t i = 0; i < 3 && row.n > 0; i++) {
+            best[i] = fmax(best[i], gp_row_number(&row, i));
+            least[i] = fmin(least[i], gp_row_number(&row, i));
+        }
+    }
+    for (size_t i = 0; i < 3; i++)
+        if (least[i] >= best[i]) best[i] = (double)INFINITY;
 }
 
 /* Pairs of headline numbers over seeds: of one dataset, or of the averages over datasets. */
@@ -172,9 +196,9 @@ static gp_paired over_data(const gp_results *r, size_t a, size_t b, size_t *last
 gp_rival gp_results_rival(const gp_results *r, size_t data, size_t entry)
 {
     gp_rival x = {.any = false};
-    gp_row mine = row_of(r, data, entry), best = {.n = 0};
+    gp_row mine = gp_results_line(r, data, entry), best = {.n = 0};
     for (size_t e = 0; e < r->plan->n_entries; e++) {
-        gp_row row = row_of(r, data, e);
+        gp_row row = gp_results_line(r, data, e);
         if (e == entry || row.n == 0 || (x.any && row.hm <= best.hm)) continue;
         x.any = true;
         x.entry = e;

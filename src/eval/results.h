@@ -39,6 +39,10 @@ typedef struct gp_row {
 gp_row gp_results_row(const gp_results *r, size_t data, size_t entry);
 /* Over the datasets where every entry that has any result has all its seeds; targets only, in the protocols with a source. */
 gp_row gp_results_average(const gp_results *r, size_t entry);
+gp_row gp_results_line(const gp_results *r, size_t data, size_t entry); /* a row; data == n_data: the average */
+double gp_row_number(const gp_row *row, size_t which);                  /* 0: base or accuracy, 1: new, 2: HM */
+/* The largest of each of the three among the entries; infinite where all are the same, because then nothing is best. */
+void gp_results_best(double best[3], const gp_results *r, size_t data);
 size_t gp_results_complete(const gp_results *r); /* how many datasets these are */
 size_t gp_results_first(const gp_results *r);    /* the first dataset that an average counts: 0, or 1 after a source */
 

@@ -27,7 +27,7 @@ static void chart_free(chart *c)
 static gp_row headline(const gp_results *r, size_t e)
 {
     bool average = r->plan->n_data - gp_results_first(r) > 1;
-    return average ? gp_results_average(r, e) : gp_results_row(r, r->plan->n_data - 1, e);
+    return gp_results_line(r, r->plan->n_data - !average, e);
 }
 
 static int ascending(const void *a, const void *b)

@@ -49,7 +49,7 @@ static void scores_line(gp_str *out, const gp_cell *c, bool b2n)
 
 static void mean_line(gp_str *out, const gp_results *r, size_t d, size_t e)
 {
-    gp_row row = d < r->plan->n_data ? gp_results_row(r, d, e) : gp_results_average(r, e);
+    gp_row row = gp_results_line(r, d, e);
     bool b2n = r->plan->protocol == GP_B2N;
     if (row.n == 0) return;
     line_head(out, r, d, e, "mean");

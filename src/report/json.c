@@ -39,7 +39,7 @@ static json_t *rival_json(const gp_results *r, size_t d, size_t e)
 /* What an entry came to on a dataset, or on average. */
 static json_t *row_json(const gp_results *r, size_t d, size_t e)
 {
-    gp_row row = d < r->plan->n_data ? gp_results_row(r, d, e) : gp_results_average(r, e);
+    gp_row row = gp_results_line(r, d, e);
     json_t *j = json_object();
     if (row.n == 0) return j;
     if (r->plan->protocol == GP_B2N) {

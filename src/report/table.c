@@ -143,7 +143,7 @@ void gp_table_measures(gp_str *out, const gp_results *r, gp_table_style style)
     size_t first = style == GP_TABLE_LATEX && average ? p->n_data : 0; /* a page of LaTeX has no room for every dataset */
     for (size_t d = first; d < p->n_data + average; d++)
         for (size_t e = 0; e < p->n_entries; e++) {
-            gp_row row = d < p->n_data ? gp_results_row(r, d, e) : gp_results_average(r, e);
+            gp_row row = gp_results_line(r, d, e);
             gp_grid_row(g, e == 0 && d > first && d == p->n_data);
             if (e == 0) gp_grid_set(g, 0, "%s", d < p->n_data ? p->dataset[d] : "average");
             gp_grid_set(g, 1, "%s", p->entry[e].title);

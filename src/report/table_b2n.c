@@ -1,6 +1,5 @@
 /* table_b2n.c - base-to-new: a block per dataset with a line per method; in LaTeX the small tables of the paper.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,35 +46,6 @@ static void heads(gp_grid *g, const gp_results *r, const places *p)
     for (size_t i = 0; i < 3; i++) gp_grid_head(g, p->cost + i, cost[i]);
 }
 
-static gp_row row_of(const gp_results *r, size_t d, size_t e)
-{
-    return d < r->plan->n_data ? gp_results_row(r, d, e) : gp_results_average(r, e);
-}
-
-static double number(const gp_row *row, size_t which)
-{
-    return which < 2 ? row->v[which].mean : row->hm;
-}
-
-/* The largest base, new and HM among the entries; nothing is best where all are the same. */
-static void best_of(double best[3], const gp_results *r, size_t d)
-{
-    double least[3];
-    for (size_t i = 0; i < 3; i++) {
-        best[i] = -1.0;
-        least[i] = 101.0;
-    }
-    for (size_t e = 0; e < r->plan->n_entries; e++) {
-        gp_row row = row_of(r, d, e);
-        for (size_t i = 0; i < 3 && row.n > 0; i++) {
-            best[i] = fmax(best[i], number(&row, i));
-            least[i] = fmin(least[i], number(&row, i));
-        }
-    }
-    for (size_t i = 0; i < 3; i++)
-        if (least[i] >= best[i]) best[i] = 101.0;
-}
-
 static void published_cell(gp_grid *g, const gp_results *r, const places *p, size_t d, size_t e)
 {
     double b, n;
@@ -86,7 +56,7 @@ static void published_cell(gp_grid *g, const gp_results *r, const places *p, siz
 static void fill(gp_grid *g, const gp_results *r, const places *p, size_t d, size_t e, const double best[3])
 {
     const size_t column[3] = {p->base, p->novel, p->hm};
-    gp_row row = row_of(r, d, e);
+    gp_row row = gp_results_line(r, d, e);
     char text[64];
     for (size_t i = 0; i < 3; i++) {
         gp_cell_text(text, r, e, &row, i % 2);
@@ -96,7 +66,7 @@ static void fill(gp_grid *g, const gp_results *r, const places *p, size_t d, siz
             gp_grid_set(g, column[i], "%.2f", row.hm);
         else
             gp_grid_set(g, column[i], "-");
-        if (row.n > 0 && number(&row, i) >= best[i]) gp_grid_best(g, column[i]);
+        if (row.n > 0 && gp_row_number(&row, i) >= best[i]) gp_grid_best(g, column[i]);
     }
     gp_rival x = p->d ? gp_results_rival(r, d, e) : (gp_rival){.any = false};
     if (x.any) {
@@ -118,7 +88,7 @@ void gp_table_b2n(gp_str *out, const gp_results *r, gp_table_style style)
     heads(g, r, &p);
     for (size_t d = 0; d < r->plan->n_data + average; d++) {
         double best[3];
-        best_of(best, r, d);
+        gp_results_best(best, r, d);
         for (size_t e = 0; e < r->plan->n_entries; e++) {
             gp_grid_row(g, e == 0 && d == r->plan->n_data);
             if (e == 0) gp_grid_set(g, 0, "%s", d < r->plan->n_data ? r->plan->dataset[d] : "average");
@@ -137,21 +107,21 @@ void gp_table_b2n(gp_str *out, const gp_results *r, gp_table_style style)
 static void small_table(gp_str *out, const gp_results *r, size_t d, size_t number_of)
 {
     double best[3];
-    best_of(best, r, d);
+    gp_results_best(best, r, d);
     gp_grid *g = gp_grid_create(4, 1);
     static const char *const head[] = {"", "Base", "New", "HM"};
     for (size_t c = 0; c < 4; c++) gp_grid_head(g, c, head[c]);
     gp_grid_head(g, 0, gp_ablation(r) ? "Setting" : "Method");
     for (size_t e = 0; e < r->plan->n_entries; e++) {
-        gp_row row = row_of(r, d, e);
+        gp_row row = gp_results_line(r, d, e);
         gp_grid_row(g, false);
         gp_grid_set(g, 0, "%s", r->plan->entry[e].title);
         for (size_t i = 0; i < 3; i++) {
             if (row.n > 0)
-                gp_grid_set(g, 1 + i, "%.2f", number(&row, i));
+                gp_grid_set(g, 1 + i, "%.2f", gp_row_number(&row, i));
             else
                 gp_grid_set(g, 1 + i, i == 0 && row.failed ? "FAILED" : "-");
-            if (row.n > 0 && number(&row, i) >= best[i]) gp_grid_best(g, 1 + i);
+            if (row.n > 0 && gp_row_number(&row, i) >= best[i]) gp_grid_best(g, 1 + i);
         }
     }
     gp_str_add(out, "\\begin{tabular}[t]{c}\n(");
@@ -171,11 +141,11 @@ static void summary(gp_str *out, const gp_results *r)
                                        "F1", "ECE",  "NLL",  "Brier", "s",    "MiB", "learnt"};
     size_t d = r->plan->n_data > 1 ? r->plan->n_data : 0;
     double best[3];
-    best_of(best, r, d);
+    gp_results_best(best, r, d);
     gp_grid *g = gp_grid_create(GP_COUNT(head), 1);
     for (size_t c = 0; c < GP_COUNT(head); c++) gp_grid_head(g, c, head[c]);
     for (size_t e = 0; e < r->plan->n_entries; e++) {
-        gp_row row = row_of(r, d, e);
+        gp_row row = gp_results_line(r, d, e);
         gp_rival x = gp_results_rival(r, d, e);
         char text[64];
         gp_grid_row(g, false);
