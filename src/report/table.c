@@ -87,11 +87,15 @@ void gp_table_caption(gp_str *out, const gp_results *r, gp_table_style style)
     const gp_plan *p = r->plan;
     size_t n = gp_results_complete(r), of = p->n_data - gp_results_first(r);
     gp_str b = {0};
-    if (p->protocol == GP_B2N)
-        gp_str_addf(&b, "%s: accuracy in per cent, trained on the base classes, tested on base and on new ones apart; mean", p->title);
+    if (style == GP_TABLE_MARKDOWN) /* the title is the heading above */
+        gp_str_add(&b, "A");
     else
-        gp_str_addf(&b, "%s: accuracy in per cent, trained on all classes of %s, tested on it and on all classes of the targets; mean",
-                    p->title, p->dataset[0]);
+        gp_str_addf(&b, "%s: a", p->title);
+    if (p->protocol == GP_B2N)
+        gp_str_add(&b, "ccuracy in per cent, trained on the base classes, tested on base and on new ones apart; mean");
+    else
+        gp_str_addf(&b, "ccuracy in per cent, trained on all classes of %s, tested on it and on all classes of the targets; mean",
+                    p->dataset[0]);
     gp_str_add(&b, " ±population deviation over ");
     seeds_text(&b, p);
     gp_str_add(&b, p->protocol == GP_B2N ? "; HM is the harmonic mean of the averaged base and new." : ".");
