@@ -25,11 +25,13 @@ static double headline(const gp_results *r, const double v[2])
 typedef struct collected {
     double v[2][GP_MAX_SEEDS], f1[GP_MAX_SEEDS], ece[GP_MAX_SEEDS], nll[GP_MAX_SEEDS], brier[GP_MAX_SEEDS];
     size_t n;
+    bool no_new;
 } collected;
 
 static void collect(collected *c, size_t at, const gp_results *r, const gp_cell *x, double share)
 {
-    size_t n = splits(r);
+    size_t n = x->no_new ? 1 : splits(r);
+    c->no_new = c->no_new || x->no_new;
     for (size_t i = 0; i < n; i++) {
         double part = share / (double)n;
         c->v[i][at] += share * x->score[i].accuracy;
@@ -52,9 +54,12 @@ static void add_cost(gp_cost *sum, const gp_cost *c, double share)
 
 static void finish(gp_row *row, const gp_results *r, const collected *c)
 {
+    const double none = (double)NAN;
     for (size_t i = 0; i < splits(r); i++) row->v[i] = gp_over_seeds(c->v[i], c->n);
+    row->no_new = c->no_new;
+    if (c->no_new) row->v[1] = (gp_spread){.mean = none, .sd = none, .ci95 = none, .n = 0};
     double v[2] = {row->v[0].mean, row->v[1].mean};
-    row->hm = headline(r, v);
+    row->hm = c->no_new ? none : headline(r, v);
     row->f1 = gp_over_seeds(c->f1, c->n);
     row->ece = gp_over_seeds(c->ece, c->n);
     row->nll = gp_over_seeds(c->nll, c->n);
@@ -199,12 +204,12 @@ gp_rival gp_results_rival(const gp_results *r, size_t data, size_t entry)
     gp_row mine = gp_results_line(r, data, entry), best = {.n = 0};
     for (size_t e = 0; e < r->plan->n_entries; e++) {
         gp_row row = gp_results_line(r, data, e);
-        if (e == entry || row.n == 0 || (x.any && row.hm <= best.hm)) continue;
+        if (e == entry || row.n == 0 || row.no_new || (x.any && row.hm <= best.hm)) continue;
         x.any = true;
         x.entry = e;
         best = row;
     }
-    x.any = x.any && mine.n > 0;
+    x.any = x.any && mine.n > 0 && !mine.no_new;
     if (!x.any) return x;
     for (size_t i = 0; i < 2; i++) x.d[i] = mine.v[i].mean - best.v[i].mean;
     x.d_hm = mine.hm - best.hm;

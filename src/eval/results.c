@@ -104,6 +104,7 @@ static gopro_status read_cell(gp_results *r, size_t d, size_t e, size_t s, gopro
     if (p->protocol != GP_B2N && d > 0) return read_target(r, c, u, d, err);
     c->score[0] = x.test[p->protocol == GP_B2N ? GP_BASE : GP_ALL];
     c->score[1] = x.test[GP_NEW];
+    c->no_new = p->protocol == GP_B2N && !x.tested[GP_NEW];
     return GOPRO_OK;
 }
 

@@ -149,8 +149,8 @@ void gp_report_chart_csv(gp_str *out, const gp_results *r)
         gp_csv_field(out, p->entry[e].series);
         gp_str_addf(out, ",%.10g,", p->entry[e].x);
         gp_csv_field(out, p->entry[e].title);
-        gp_str_addf(out, ",%.10g,%.10g", row.v[0].mean, row.v[0].sd);
-        if (b2n) gp_str_addf(out, ",%.10g,%.10g,%.10g", row.v[1].mean, row.v[1].sd, row.hm);
+        const double v[5] = {row.v[0].mean, row.v[0].sd, row.v[1].mean, row.v[1].sd, row.hm};
+        for (size_t i = 0; i < (b2n ? 5 : 2); i++) gp_csv_number(out, v[i]);
         gp_str_addf(out, ",%zu,%zu\n", average ? row.n : 1, row.v[0].n);
     }
 }

@@ -1,6 +1,7 @@
 /* files.c - results as CSV, and the report's files.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,14 @@ void gp_csv_field(gp_str *out, const char *s)
     gp_str_add(out, "\"");
 }
 
+void gp_csv_number(gp_str *out, double v)
+{
+    if (isfinite(v))
+        gp_str_addf(out, ",%.10g", v);
+    else
+        gp_str_add(out, ",");
+}
+
 /* "dataset,entry,seed" */
 static void line_head(gp_str *out, const gp_results *r, size_t d, size_t e, const char *seed)
 {
@@ -40,10 +49,14 @@ static void scores_line(gp_str *out, const gp_cell *c, bool b2n)
 {
     const gp_scores *s = c->score;
     size_t n = b2n ? 2 : 1;
-    for (size_t i = 0; i < n; i++) gp_str_addf(out, ",%.10g", s[i].accuracy);
-    if (b2n) gp_str_addf(out, ",%.10g", gp_harmonic_mean(s[0].accuracy, s[1].accuracy));
-    for (size_t i = 0; i < n; i++)
-        gp_str_addf(out, ",%.10g,%.10g,%.10g,%.10g,%.10g", s[i].class_mean, s[i].macro_f1, s[i].ece, s[i].nll, s[i].brier);
+    size_t have = c->no_new ? 1 : n;
+    const double none = (double)NAN;
+    for (size_t i = 0; i < n; i++) gp_csv_number(out, i < have ? s[i].accuracy : none);
+    if (b2n) gp_csv_number(out, c->no_new ? none : gp_harmonic_mean(s[0].accuracy, s[1].accuracy));
+    for (size_t i = 0; i < n; i++) {
+        const double v[] = {s[i].class_mean, s[i].macro_f1, s[i].ece, s[i].nll, s[i].brier};
+        for (size_t k = 0; k < GP_COUNT(v); k++) gp_csv_number(out, i < have ? v[k] : none);
+    }
     gp_str_add(out, "\n");
 }
 
@@ -53,8 +66,9 @@ static void mean_line(gp_str *out, const gp_results *r, size_t d, size_t e)
     bool b2n = r->plan->protocol == GP_B2N;
     if (row.n == 0) return;
     line_head(out, r, d, e, "mean");
-    gp_str_addf(out, ",%.10g", row.v[0].mean);
-    if (b2n) gp_str_addf(out, ",%.10g,%.10g", row.v[1].mean, row.hm);
+    gp_csv_number(out, row.v[0].mean);
+    if (b2n) gp_csv_number(out, row.v[1].mean);
+    if (b2n) gp_csv_number(out, row.hm);
     gp_str_add(out, b2n ? ",,,,,,,,,,\n" : ",,,,,\n"); /* the measures stand in the lines of the seeds */
 }
 

@@ -13,6 +13,7 @@ static json_t *real(double v)
 
 static json_t *spread_json(const gp_spread *s)
 {
+    if (s->n == 0) return json_null();
     return json_pack("{s:f,s:f,s:f}", "mean", s->mean, "sd", s->sd, "ci95", s->ci95);
 }
 
@@ -45,7 +46,7 @@ static json_t *row_json(const gp_results *r, size_t d, size_t e)
     if (r->plan->protocol == GP_B2N) {
         json_object_set_new(j, "base", spread_json(&row.v[0]));
         json_object_set_new(j, "new", spread_json(&row.v[1]));
-        json_object_set_new(j, "hm", json_real(row.hm));
+        json_object_set_new(j, "hm", real(row.hm));
     } else {
         json_object_set_new(j, "accuracy", spread_json(&row.v[0]));
     }
@@ -68,7 +69,7 @@ static json_t *cell_json(const gp_results *r, size_t d, size_t e)
                               gp_plan_unit(r->plan, d, e, s)->folder);
         if (c->state == GP_CELL_DONE) {
             json_object_set_new(o, b2n ? "base" : "all", scores_json(&c->score[0]));
-            if (b2n) json_object_set_new(o, "new", scores_json(&c->score[1]));
+            if (b2n) json_object_set_new(o, "new", c->no_new ? json_null() : scores_json(&c->score[1]));
         }
         json_array_append_new(seeds, o);
     }

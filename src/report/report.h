@@ -25,6 +25,9 @@ void gp_csv_field(gp_str *out, const char *s); /* quoted when it must be */
 const char *gp_model_selection(const gp_results *r); /* how the epoch of every run was chosen */
 const char *gp_entry_key(const gp_results *r, size_t entry);
 bool gp_ablation(const gp_results *r);
+bool gp_no_new(const gp_results *r); /* an entry has base accuracy only */
+
+void gp_csv_number(gp_str *out, double v); /* ",v"; nothing behind the comma for what is not finite */
 
 /* false: the dataset (by folder name, such as oxford_pets) or the method is none of the published ones */
 bool gp_published_b2n(double *base, double *novel, const char *dataset, const char *method);

@@ -1,5 +1,6 @@
 /* table_b2n.c - base-to-new: a block per dataset with a line per method; in LaTeX the small tables of the paper.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,7 +63,7 @@ static void fill(gp_grid *g, const gp_results *r, const places *p, size_t d, siz
         gp_cell_text(text, r, e, &row, i % 2);
         if (i < 2)
             gp_grid_set(g, column[i], "%s", text);
-        else if (row.n > 0)
+        else if (row.n > 0 && !row.no_new)
             gp_grid_set(g, column[i], "%.2f", row.hm);
         else
             gp_grid_set(g, column[i], "-");
@@ -117,10 +118,10 @@ static void small_table(gp_str *out, const gp_results *r, size_t d, size_t numbe
         gp_grid_row(g, false);
         gp_grid_set(g, 0, "%s", r->plan->entry[e].title);
         for (size_t i = 0; i < 3; i++) {
-            if (row.n > 0)
+            if (row.n > 0 && isfinite(gp_row_number(&row, i)))
                 gp_grid_set(g, 1 + i, "%.2f", gp_row_number(&row, i));
             else
-                gp_grid_set(g, 1 + i, i == 0 && row.failed ? "FAILED" : "-");
+                gp_grid_set(g, 1 + i, i == 0 && row.n == 0 && row.failed ? "FAILED" : "-");
             if (row.n > 0 && gp_row_number(&row, i) >= best[i]) gp_grid_best(g, 1 + i);
         }
     }
@@ -162,7 +163,10 @@ static void summary(gp_str *out, const gp_results *r)
         }
         gp_cost_cells(g, 12, &row.cost);
         if (row.n == 0) continue;
-        gp_grid_set(g, 5, "%.2f", row.hm);
+        if (row.no_new)
+            gp_grid_set(g, 5, "-");
+        else
+            gp_grid_set(g, 5, "%.2f", row.hm);
         if (row.hm >= best[2]) gp_grid_best(g, 5);
         gp_grid_set(g, 8, "%.2f", row.f1.mean);
         gp_grid_set(g, 9, "%.2f", row.ece.mean);

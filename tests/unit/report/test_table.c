@@ -74,6 +74,56 @@ static void base_to_new(void **state)
     gp_results_free(&r);
 }
 
+/* A classifier of the trained classes: its base accuracy, and nothing of it in new, HM and the comparison. */
+static void without_new(void **state)
+{
+    (void)state;
+    static const char *const three[] = {"CLIP|zeroshot", "Linear probe|linear_probe", "GOPro|gopro"}, *const set[] = {"a", "b"};
+    gp_results *r = results_make(GP_B2N, three, 3, set, 2, 2);
+    for (size_t d = 0; d < 2; d++)
+        for (size_t s = 0; s < 2; s++) {
+            results_set(r, d, 0, s, 50, 40);
+            results_set(r, d, 1, s, 90 + (double)s, 0);
+            results_cell(r, d, 1, s)->no_new = true;
+            memset(&results_cell(r, d, 1, s)->score[1], 0, sizeof(gp_scores));
+            results_set(r, d, 2, s, 60 + (double)(d + s), 45);
+        }
+    gp_row row = gp_results_average(r, 1);
+    assert_true(row.no_new && row.n == 2 && row.v[1].n == 0 && isnan(row.hm));
+    assert_true(fabs(row.v[0].mean - 90.5) < 1e-12 && fabs(row.f1.mean - 89.5) < 1e-12);
+    assert_int_equal(gp_results_complete(r), 2);
+    assert_false(gp_results_rival(r, 2, 1).any);
+    assert_int_equal(gp_results_rival(r, 2, 0).entry, 2);
+    assert_int_equal(gp_results_rival(r, 0, 2).entry, 0);
+    gp_str b = {0};
+    gp_report_tables(&b, r, GP_TABLE_TEXT);
+    assert_non_null(strstr(b.s, "Linear probe  90.50 ±0.50*            -       -  "));
+    assert_non_null(strstr(b.s, "can classify no other"));
+    assert_null(strstr(b.s, "nan"));
+    assert_null(strstr(b.s, "FAILED"));
+    gp_str_free(&b);
+    gp_report_tables(&b, r, GP_TABLE_MARKDOWN);
+    assert_null(strstr(b.s, "nan"));
+    assert_non_null(strstr(b.s, "| Linear probe | **90.50 ±0.50** |               - |         - |"));
+    gp_str_free(&b);
+    gp_report_tables(&b, r, GP_TABLE_LATEX);
+    assert_null(strstr(b.s, "nan"));
+    assert_null(strstr(b.s, "FAILED"));
+    gp_str_free(&b);
+    gp_report_csv(&b, r);
+    assert_null(strstr(b.s, "nan"));
+    assert_non_null(strstr(b.s, "a,linear_probe,2,91,,,91,90,5,1,0.5,,,,,"));
+    assert_non_null(strstr(b.s, "average,linear_probe,mean,90.5,,,"));
+    gp_str_free(&b);
+    assert_int_equal(gp_report_json(&b, r, NULL), GOPRO_OK);
+    json_t *j = json_loads(b.s, 0, NULL), *m = json_object_get(json_object_get(j, "average"), "linear_probe");
+    assert_true(json_is_null(json_object_get(m, "new")) && json_is_null(json_object_get(m, "hm")));
+    assert_true(json_is_null(json_object_get(m, "rival")) && json_is_object(json_object_get(m, "base")));
+    json_decref(j);
+    gp_str_free(&b);
+    gp_results_free(&r);
+}
+
 /* The field's datasets, so that the published numbers stand below ours; a target that was not tested. */
 static void transfer(void **state)
 {
@@ -212,7 +262,8 @@ static void published_numbers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(base_to_new), cmocka_unit_test(transfer), cmocka_unit_test(wide),
-                                       cmocka_unit_test(json),        cmocka_unit_test(ablation), cmocka_unit_test(published_numbers)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(base_to_new), cmocka_unit_test(without_new), cmocka_unit_test(transfer),         cmocka_unit_test(wide),
+        cmocka_unit_test(json),        cmocka_unit_test(ablation),    cmocka_unit_test(published_numbers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
