@@ -24,9 +24,20 @@ static double headline(const gp_results *r, const double v[2])
 /* Sums over seeds (or datasets) as they come, and what they come to. */
 typedef struct collected {
     double v[2][GP_MAX_SEEDS], f1[GP_MAX_SEEDS], ece[GP_MAX_SEEDS], nll[GP_MAX_SEEDS], brier[GP_MAX_SEEDS];
+    gp_scores sum[2];
     size_t n;
     bool no_new;
 } collected;
+
+static void add_scores(gp_scores *sum, const gp_scores *s, double share)
+{
+    sum->accuracy += share * s->accuracy;
+    sum->class_mean += share * s->class_mean;
+    sum->macro_f1 += share * s->macro_f1;
+    sum->ece += share * s->ece;
+    sum->nll += share * s->nll;
+    sum->brier += share * s->brier;
+}
 
 static void collect(collected *c, size_t at, const gp_results *r, const gp_cell *x, double share)
 {
@@ -34,6 +45,7 @@ static void collect(collected *c, size_t at, const gp_results *r, const gp_cell 
     c->no_new = c->no_new || x->no_new;
     for (size_t i = 0; i < n; i++) {
         double part = share / (double)n;
+        add_scores(&c->sum[i], &x->score[i], share);
         c->v[i][at] += share * x->score[i].accuracy;
         c->f1[at] += part * x->score[i].macro_f1;
         c->ece[at] += part * x->score[i].ece;
@@ -56,6 +68,10 @@ static void finish(gp_row *row, const gp_results *r, const collected *c)
 {
     const double none = (double)NAN;
     for (size_t i = 0; i < splits(r); i++) row->v[i] = gp_over_seeds(c->v[i], c->n);
+    for (size_t i = 0; i < splits(r); i++) {
+        add_scores(&row->mean[i], &c->sum[i], 1.0 / (double)c->n);
+        row->mean[i].accuracy = row->v[i].mean;
+    }
     row->no_new = c->no_new;
     if (c->no_new) row->v[1] = (gp_spread){.mean = none, .sd = none, .ci95 = none, .n = 0};
     double v[2] = {row->v[0].mean, row->v[1].mean};

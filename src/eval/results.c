@@ -20,6 +20,12 @@ void gp_results_free(gp_results **r)
     *r = NULL;
 }
 
+const char *gp_cell_state_name(gp_cell_state s)
+{
+    static const char *const name[] = {"missing", "done", "failed"};
+    return name[s];
+}
+
 const gp_cell *gp_results_at(const gp_results *r, size_t data, size_t entry, size_t seed)
 {
     return &r->cell[(data * r->plan->n_entries + entry) * r->plan->n_seeds + seed];

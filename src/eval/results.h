@@ -8,6 +8,8 @@
 
 typedef enum gp_cell_state { GP_CELL_MISSING, GP_CELL_DONE, GP_CELL_FAILED } gp_cell_state;
 
+const char *gp_cell_state_name(gp_cell_state s); /* "missing", "done", "failed" */
+
 /* One entry on one dataset with one seed. Base-to-new has the scores of base and of new classes, the others those of all classes in [0]. */
 typedef struct gp_cell {
     gp_cell_state state;
@@ -35,6 +37,7 @@ typedef struct gp_row {
     gp_spread v[2];
     bool no_new;                   /* v[1].n is 0; v[1] and hm are NaN */
     double hm;                     /* of base-to-new; else equal to v[0].mean */
+    gp_scores mean[2];             /* means of all but the counts, of base and new apart */
     gp_spread f1, ece, nll, brier; /* means over base and new (no_new: of base), over seeds */
     gp_cost cost;                  /* means over seeds; peak: the largest */
 } gp_row;

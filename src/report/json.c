@@ -60,12 +60,11 @@ static json_t *row_json(const gp_results *r, size_t d, size_t e)
 
 static json_t *cell_json(const gp_results *r, size_t d, size_t e)
 {
-    static const char *const state[] = {"missing", "done", "failed"};
     bool b2n = r->plan->protocol == GP_B2N;
     json_t *j = row_json(r, d, e), *seeds = json_array();
     for (size_t s = 0; s < r->plan->n_seeds; s++) {
         const gp_cell *c = gp_results_at(r, d, e, s);
-        json_t *o = json_pack("{s:I,s:s,s:s}", "seed", (json_int_t)r->plan->seed[s], "state", state[c->state], "run",
+        json_t *o = json_pack("{s:I,s:s,s:s}", "seed", (json_int_t)r->plan->seed[s], "state", gp_cell_state_name(c->state), "run",
                               gp_plan_unit(r->plan, d, e, s)->folder);
         if (c->state == GP_CELL_DONE) {
             json_object_set_new(o, b2n ? "base" : "all", scores_json(&c->score[0]));
