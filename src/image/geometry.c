@@ -85,10 +85,13 @@ gopro_status gp_affine(gp_image *im, const double k[6], gopro_error *err)
     return GOPRO_OK;
 }
 
-/* Pillow rounds the sine and cosine to 15 decimals, which makes quarter turns exact. */
+/* Pillow rounds the sine and cosine to 15 decimals, which makes quarter turns exact.  The product's own rounding must not decide: the sine
+ * of 45 degrees lies just below the middle of two decimals. */
 static double round15(double v)
 {
-    return nearbyint(v * 1e15) / 1e15;
+    const double p = v * 1e15, rest = fma(v, 1e15, -p);
+    const double r = nearbyint(p), d = (p - r) + rest;
+    return (d > 0.5 ? r + 1.0 : d < -0.5 ? r - 1.0 : r) / 1e15;
 }
 
 gopro_status gp_rotate(gp_image *im, double degrees, gopro_error *err)

@@ -13,9 +13,9 @@ typedef struct gp_image {
 void gp_image_free(gp_image *im);
 gopro_status gp_image_alloc(gp_image *im, uint32_t w, uint32_t h, uint32_t channels, gopro_error *err);
 
-/* JPEG, PNG, WebP, GIF (its first frame) recognised by their bytes, whatever the name.  8-bit RGB: grey replicated, palette expanded, alpha
- * dropped without compositing, 16-bit to 8 as Pillow does, CMYK converted, EXIF orientation not applied.  FORMAT error says what the bytes
- * look like. At most 1 GiB of pixels (a decompression bomb is refused before allocation). */
+/* JPEG, PNG, WebP, GIF, of animations the first frame, recognised by their bytes, whatever the name.  8-bit RGB: grey replicated, palette
+ * expanded, alpha dropped without compositing, 16-bit to 8 as Pillow does, CMYK converted, EXIF orientation not applied.  FORMAT error says
+ * what the bytes look like. At most 1 GiB of pixels (a decompression bomb is refused before allocation). */
 gopro_status gp_image_decode(gp_image *im, const uint8_t *data, size_t size, gopro_error *err);
 gopro_status gp_image_decode_rgba(gp_image *im, const uint8_t *data, size_t size,
                                   gopro_error *err);                                     /* PNG only; for pretraining drawings */

@@ -31,6 +31,33 @@ static gopro_status decode_grey16(gp_image *im, spng_ctx *ctx, size_t max_bytes,
     return rc == 0 ? GOPRO_OK : fail_png(err, rc);
 }
 
+/* Colour numbers beyond the palette are shades of grey, as in Pillow. */
+static gopro_status decode_palette(gp_image *im, spng_ctx *ctx, unsigned depth, size_t max_bytes, gopro_error *err)
+{
+    uint8_t colour[256][3];
+    struct spng_plte plte = {0};
+    size_t bytes = 0;
+    for (int i = 0; i < 256; i++) memset(colour[i], i, 3);
+    int rc = spng_decoded_image_size(ctx, SPNG_FMT_PNG, &bytes);
+    if (rc == 0) rc = spng_get_plte(ctx, &plte);
+    if (rc != 0) return fail_png(err, rc);
+    for (uint32_t i = 0; i < plte.n_entries && i < 256; i++)
+        memcpy(colour[i], (uint8_t[3]){plte.entries[i].red, plte.entries[i].green, plte.entries[i].blue}, 3);
+    const size_t stride = ((size_t)im->w * depth + 7) / 8;
+    if (bytes != stride * im->h || bytes > max_bytes) return gp_fail(err, GOPRO_E_FORMAT, "PNG: unexpected size of the decoded image");
+    uint8_t *packed = calloc(bytes, 1), *out = im->px; /* interlaced samples are or-ed into it */
+    if (!packed) return gp_fail_nomem(err, bytes, "a PNG image");
+    rc = spng_decode_image(ctx, packed, bytes, SPNG_FMT_PNG, 0);
+    for (uint32_t y = 0; rc == 0 && y < im->h; y++)
+        for (size_t x = 0; x < im->w; x++, out += 3) {
+            const size_t bit = x * depth;
+            const unsigned i = packed[y * stride + bit / 8] >> (8 - depth - bit % 8) & ((1u << depth) - 1);
+            memcpy(out, colour[i], 3);
+        }
+    free(packed);
+    return rc == 0 ? GOPRO_OK : fail_png(err, rc);
+}
+
 static gopro_status decode_with(gp_image *im, spng_ctx *ctx, const uint8_t *data, size_t size, uint32_t channels, size_t max_bytes,
                                 gopro_error *err)
 {
@@ -41,6 +68,7 @@ static gopro_status decode_with(gp_image *im, spng_ctx *ctx, const uint8_t *data
     if (rc != 0) return fail_png(err, rc);
     GP_TRY(gp_image_alloc_max(im, h.width, h.height, channels, max_bytes, err));
     if (channels == 3 && h.bit_depth == 16 && h.color_type == SPNG_COLOR_TYPE_GRAYSCALE) return decode_grey16(im, ctx, max_bytes, err);
+    if (channels == 3 && h.color_type == SPNG_COLOR_TYPE_INDEXED) return decode_palette(im, ctx, h.bit_depth, max_bytes, err);
     size_t bytes = 0;
     int fmt = channels == 4 ? SPNG_FMT_RGBA8 : SPNG_FMT_RGB8;
     rc = spng_decoded_image_size(ctx, fmt, &bytes);
