@@ -31,8 +31,9 @@ const gp_opt gp_opts[] = {
     INT_OPT("M", "4", 1, 64,
             "context tokens before the class name; as many as ctx_init has if that is set (MaPLe: or fewer, the other words stay)"),
     STRING_OPT("ctx_init", "a photo of a", "words the context starts from; empty: random"),
-    STRING_OPT("template", "", "prompt with one {} for zero-shot; empty: the dataset's own"),
-    CHOICE_OPT("ensemble", "none", "none|7|80", "zero-shot templates averaged: one, the selected 7, or the 80 of ImageNet"),
+    STRING_OPT("template", "",
+               "hand-written prompt with one {}, for zeroshot, slip, tip_adapter and linear_probe; empty: the dataset's own"),
+    CHOICE_OPT("ensemble", "none", "none|7|80", "hand-written prompts averaged: one (template), the selected 7, or the 80 of ImageNet"),
     CHOICE_OPT("precision", "f32", "f32|bf16", "weights of the frozen encoders in matrix products"),
     INT_OPT("threads", "0", 0, 1024, "threads that compute; 0: all processors"),
     {.name = "logit_scale",
@@ -60,8 +61,9 @@ const gp_opt gp_opts[] = {
     INT_OPT("optim.warmup_epochs", "1", 0, 1e6, "epochs at the warm-up rate"),
     REAL_OPT("optim.warmup_lr", "1e-5", 0, 10, "learning rate of the warm-up epochs"),
 
-    REAL_OPT("views.scale_min", "0.08", 1e-4, 1, "smallest part of the image's area that a training crop keeps"),
-    REAL_OPT("views.scale_max", "1", 1e-4, 1, "largest part of the image's area that a training crop keeps"),
+    REAL_OPT("views.scale_min", "0.08", 1e-4, 1,
+             "smallest part of the image's area that a crop keeps, in every training view (MoCo's and SLIP's too)"),
+    REAL_OPT("views.scale_max", "1", 1e-4, 1, "largest part of the image's area that a crop keeps, in every training view"),
 
     CHOICE_OPT("gopro.frg_norm", "rms", "rms|unit|none", "scale of the rescaled features: sqrt(width), 1 or as they come"),
     BOOL_OPT("gopro.frg_center", "1", "subtract the mean statistics of the training shots"),

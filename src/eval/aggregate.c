@@ -1,5 +1,6 @@
 /* aggregate.c - averages over seeds and datasets, and the comparison with the best rival.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <string.h>
 
 #include "eval/results.h"
@@ -23,14 +24,28 @@ static double headline(const gp_results *r, const double v[2])
 /* Sums over seeds (or datasets) as they come, and what they come to. */
 typedef struct collected {
     double v[2][GP_MAX_SEEDS], f1[GP_MAX_SEEDS], ece[GP_MAX_SEEDS], nll[GP_MAX_SEEDS], brier[GP_MAX_SEEDS];
+    gp_scores sum[2];
     size_t n;
+    bool no_new;
 } collected;
+
+static void add_scores(gp_scores *sum, const gp_scores *s, double share)
+{
+    sum->accuracy += share * s->accuracy;
+    sum->class_mean += share * s->class_mean;
+    sum->macro_f1 += share * s->macro_f1;
+    sum->ece += share * s->ece;
+    sum->nll += share * s->nll;
+    sum->brier += share * s->brier;
+}
 
 static void collect(collected *c, size_t at, const gp_results *r, const gp_cell *x, double share)
 {
-    size_t n = splits(r);
+    size_t n = x->no_new ? 1 : splits(r);
+    c->no_new = c->no_new || x->no_new;
     for (size_t i = 0; i < n; i++) {
         double part = share / (double)n;
+        add_scores(&c->sum[i], &x->score[i], share);
         c->v[i][at] += share * x->score[i].accuracy;
         c->f1[at] += part * x->score[i].macro_f1;
         c->ece[at] += part * x->score[i].ece;
@@ -51,9 +66,16 @@ static void add_cost(gp_cost *sum, const gp_cost *c, double share)
 
 static void finish(gp_row *row, const gp_results *r, const collected *c)
 {
+    const double none = (double)NAN;
     for (size_t i = 0; i < splits(r); i++) row->v[i] = gp_over_seeds(c->v[i], c->n);
+    for (size_t i = 0; i < splits(r); i++) {
+        add_scores(&row->mean[i], &c->sum[i], 1.0 / (double)c->n);
+        row->mean[i].accuracy = row->v[i].mean;
+    }
+    row->no_new = c->no_new;
+    if (c->no_new) row->v[1] = (gp_spread){.mean = none, .sd = none, .ci95 = none, .n = 0};
     double v[2] = {row->v[0].mean, row->v[1].mean};
-    row->hm = headline(r, v);
+    row->hm = c->no_new ? none : headline(r, v);
     row->f1 = gp_over_seeds(c->f1, c->n);
     row->ece = gp_over_seeds(c->ece, c->n);
     row->nll = gp_over_seeds(c->nll, c->n);
@@ -135,9 +157,32 @@ gp_row gp_results_average(const gp_results *r, size_t entry)
     return row;
 }
 
-static gp_row row_of(const gp_results *r, size_t data, size_t entry)
+gp_row gp_results_line(const gp_results *r, size_t data, size_t entry)
 {
     return data == r->plan->n_data ? gp_results_average(r, entry) : gp_results_row(r, data, entry);
+}
+
+double gp_row_number(const gp_row *row, size_t which)
+{
+    return which < 2 ? row->v[which].mean : row->hm;
+}
+
+void gp_results_best(double best[3], const gp_results *r, size_t data)
+{
+    double least[3];
+    for (size_t i = 0; i < 3; i++) {
+        best[i] = -(double)INFINITY;
+        least[i] = (double)INFINITY;
+    }
+    for (size_t e = 0; e < r->plan->n_entries; e++) {
+        gp_row row = gp_results_line(r, data, e);
+        for (size_t i = 0; i < 3 && row.n > 0; i++) {
+            best[i] = fmax(best[i], gp_row_number(&row, i));
+            least[i] = fmin(least[i], gp_row_number(&row, i));
+        }
+    }
+    for (size_t i = 0; i < 3; i++)
+        if (least[i] >= best[i]) best[i] = (double)INFINITY;
 }
 
 /* Pairs of headline numbers over seeds: of one dataset, or of the averages over datasets. */
@@ -172,15 +217,15 @@ static gp_paired over_data(const gp_results *r, size_t a, size_t b, size_t *last
 gp_rival gp_results_rival(const gp_results *r, size_t data, size_t entry)
 {
     gp_rival x = {.any = false};
-    gp_row mine = row_of(r, data, entry), best = {.n = 0};
+    gp_row mine = gp_results_line(r, data, entry), best = {.n = 0};
     for (size_t e = 0; e < r->plan->n_entries; e++) {
-        gp_row row = row_of(r, data, e);
-        if (e == entry || row.n == 0 || (x.any && row.hm <= best.hm)) continue;
+        gp_row row = gp_results_line(r, data, e);
+        if (e == entry || row.n == 0 || row.no_new || (x.any && row.hm <= best.hm)) continue;
         x.any = true;
         x.entry = e;
         best = row;
     }
-    x.any = x.any && mine.n > 0;
+    x.any = x.any && mine.n > 0 && !mine.no_new;
     if (!x.any) return x;
     for (size_t i = 0; i < 2; i++) x.d[i] = mine.v[i].mean - best.v[i].mean;
     x.d_hm = mine.hm - best.hm;

@@ -20,6 +20,12 @@ void gp_results_free(gp_results **r)
     *r = NULL;
 }
 
+const char *gp_cell_state_name(gp_cell_state s)
+{
+    static const char *const name[] = {"missing", "done", "failed"};
+    return name[s];
+}
+
 const gp_cell *gp_results_at(const gp_results *r, size_t data, size_t entry, size_t seed)
 {
     return &r->cell[(data * r->plan->n_entries + entry) * r->plan->n_seeds + seed];
@@ -104,6 +110,7 @@ static gopro_status read_cell(gp_results *r, size_t d, size_t e, size_t s, gopro
     if (p->protocol != GP_B2N && d > 0) return read_target(r, c, u, d, err);
     c->score[0] = x.test[p->protocol == GP_B2N ? GP_BASE : GP_ALL];
     c->score[1] = x.test[GP_NEW];
+    c->no_new = p->protocol == GP_B2N && !x.tested[GP_NEW];
     return GOPRO_OK;
 }
 

@@ -8,10 +8,13 @@
 
 typedef enum gp_cell_state { GP_CELL_MISSING, GP_CELL_DONE, GP_CELL_FAILED } gp_cell_state;
 
+const char *gp_cell_state_name(gp_cell_state s); /* "missing", "done", "failed" */
+
 /* One entry on one dataset with one seed. Base-to-new has the scores of base and of new classes, the others those of all classes in [0]. */
 typedef struct gp_cell {
     gp_cell_state state;
     gp_scores score[2];
+    bool no_new;  /* base-to-new: what was learnt class by class has no accuracy on new classes, score[1] is empty */
     gp_cost cost; /* of the run: for targets that of the source's */
 } gp_cell;
 
@@ -32,18 +35,24 @@ const gp_cell *gp_results_at(const gp_results *r, size_t data, size_t entry, siz
 typedef struct gp_row {
     size_t n, failed; /* seeds with a result, that failed; of an average: datasets in it */
     gp_spread v[2];
+    bool no_new;                   /* v[1].n is 0; v[1] and hm are NaN */
     double hm;                     /* of base-to-new; else equal to v[0].mean */
-    gp_spread f1, ece, nll, brier; /* means over base and new, over seeds */
+    gp_scores mean[2];             /* means of all but the counts, of base and new apart */
+    gp_spread f1, ece, nll, brier; /* means over base and new (no_new: of base), over seeds */
     gp_cost cost;                  /* means over seeds; peak: the largest */
 } gp_row;
 gp_row gp_results_row(const gp_results *r, size_t data, size_t entry);
 /* Over the datasets where every entry that has any result has all its seeds; targets only, in the protocols with a source. */
 gp_row gp_results_average(const gp_results *r, size_t entry);
+gp_row gp_results_line(const gp_results *r, size_t data, size_t entry); /* a row; data == n_data: the average */
+double gp_row_number(const gp_row *row, size_t which);                  /* 0: base or accuracy, 1: new, 2: HM */
+/* The largest of each of the three among the entries; infinite where all are the same, because then nothing is best. */
+void gp_results_best(double best[3], const gp_results *r, size_t data);
 size_t gp_results_complete(const gp_results *r); /* how many datasets these are */
 size_t gp_results_first(const gp_results *r);    /* the first dataset that an average counts: 0, or 1 after a source */
 
-/* The difference between an entry and the best other one (by HM or accuracy). data == n_data: of the averages, where the pairs are datasets
- * (each the mean over its seeds) if there are at least two; else the pairs are seeds. */
+/* The difference between an entry and the best other one (by HM or accuracy); an entry without HM has no rival and is none. data == n_data:
+ * of the averages, where the pairs are datasets (each the mean over its seeds) if there are at least two; else the pairs are seeds. */
 typedef struct gp_rival {
     bool any, over_data;
     size_t entry;

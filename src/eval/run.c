@@ -127,7 +127,7 @@ static gopro_status test_all(run *x, gp_run_result *r, gopro_error *err)
     GP_TRY(test_one(x, r, x->q->subset, &x->labels, err));
     if (x->q->subset != GP_BASE) return GOPRO_OK;
     if (x->l->setup.csc && !x->l->setup.open_set) {
-        if (x->w)
+        if (x->w && !x->q->base_will_do)
             gp_logf(&x->w->log, GP_LOG_WARN,
                     "what is learnt class by class says nothing about new classes: there is no accuracy on them and no harmonic mean");
         return GOPRO_OK;

@@ -13,6 +13,7 @@ typedef struct gp_run_request {
     gp_subset subset;  /* trained on: GP_ALL or GP_BASE; GP_BASE is tested on base and on new classes */
     const char *out;   /* run folder; NULL: nothing is kept (zero-shot) */
     const char *cache; /* folder of image features, may be NULL */
+    bool base_will_do; /* no warning where there can be no accuracy on new classes */
 } gp_run_request;
 
 typedef struct gp_run_result {

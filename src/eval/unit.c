@@ -59,11 +59,21 @@ static void tell_scores(const gp_watch *w, const gp_plan *p, const gp_run_result
 {
     if (!w) return;
     const char *done = r->was_done ? " (already done)" : "";
-    if (p->protocol == GP_B2N)
+    if (p->protocol == GP_B2N && !r->tested[GP_NEW])
+        gp_logf(&w->log, GP_LOG_INFO, "%s: base %.2f%s", w->run, r->test[GP_BASE].accuracy, done);
+    else if (p->protocol == GP_B2N)
         gp_logf(&w->log, GP_LOG_INFO, "%s: base %.2f, new %.2f, HM %.2f%s", w->run, r->test[GP_BASE].accuracy, r->test[GP_NEW].accuracy,
                 r->hm, done);
     else
         gp_logf(&w->log, GP_LOG_INFO, "%s: source %.2f%s", w->run, r->test[GP_ALL].accuracy, done);
+}
+
+/* Said once for an entry: by its first run. */
+static void tell_no_new(const gp_watch *w, const gp_plan *p, const gp_unit *u, const gp_run_result *r)
+{
+    if (!w || p->protocol != GP_B2N || r->tested[GP_NEW] || r->was_done || u != gp_plan_unit(p, 0, u->entry, 0)) return;
+    gp_logf(&w->log, GP_LOG_WARN, "%s: what is learnt class by class has no accuracy on new classes; the table has its base accuracy only",
+            p->entry[u->entry].title);
 }
 
 static gopro_status run_itself(const gp_plan *p, const gp_unit *u, const gp_options *o, const char *cache, const gp_watch *w,
@@ -79,15 +89,17 @@ static gopro_status run_itself(const gp_plan *p, const gp_unit *u, const gp_opti
         st = note_failure(gp_unit_file(p, u, "failed.json"), GOPRO_E_NOMEM, "ended without a result (killed, or not enough memory)", &e);
     gp_run_request q = {.bb = p->bb, .opt = o, .data = p->data[u->data], .out = folder, .cache = cache};
     q.subset = p->protocol == GP_B2N ? GP_BASE : GP_ALL;
+    q.base_will_do = true;
     if (st == GOPRO_OK) st = gp_run(&r, &q, w, &e);
-    if (st == GOPRO_OK && p->protocol == GP_B2N && !r.tested[GP_NEW])
-        st = gp_fail(&e, GOPRO_E_INVALID, "what is learnt class by class has no accuracy on new classes");
     free(folder);
     if (st == GOPRO_OK || st == GOPRO_E_CANCELLED)
         forget_failure(gp_unit_file(p, u, "failed.json"));
     else
         note_failure(gp_unit_file(p, u, "failed.json"), st, e.msg, NULL);
-    if (st == GOPRO_OK) tell_scores(w, p, &r);
+    if (st == GOPRO_OK) {
+        tell_no_new(w, p, u, &r);
+        tell_scores(w, p, &r);
+    }
     return st == GOPRO_OK ? GOPRO_OK : gp_fail(err, st, "%s: %s", w->run, e.msg);
 }
 

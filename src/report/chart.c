@@ -27,7 +27,7 @@ static void chart_free(chart *c)
 static gp_row headline(const gp_results *r, size_t e)
 {
     bool average = r->plan->n_data - gp_results_first(r) > 1;
-    return average ? gp_results_average(r, e) : gp_results_row(r, r->plan->n_data - 1, e);
+    return gp_results_line(r, r->plan->n_data - !average, e);
 }
 
 static int ascending(const void *a, const void *b)
@@ -149,8 +149,8 @@ void gp_report_chart_csv(gp_str *out, const gp_results *r)
         gp_csv_field(out, p->entry[e].series);
         gp_str_addf(out, ",%.10g,", p->entry[e].x);
         gp_csv_field(out, p->entry[e].title);
-        gp_str_addf(out, ",%.10g,%.10g", row.v[0].mean, row.v[0].sd);
-        if (b2n) gp_str_addf(out, ",%.10g,%.10g,%.10g", row.v[1].mean, row.v[1].sd, row.hm);
+        const double v[5] = {row.v[0].mean, row.v[0].sd, row.v[1].mean, row.v[1].sd, row.hm};
+        for (size_t i = 0; i < (b2n ? 5 : 2); i++) gp_csv_number(out, v[i]);
         gp_str_addf(out, ",%zu,%zu\n", average ? row.n : 1, row.v[0].n);
     }
 }

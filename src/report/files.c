@@ -1,6 +1,7 @@
 /* files.c - results as CSV, and the report's files.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,14 @@ void gp_csv_field(gp_str *out, const char *s)
     gp_str_add(out, "\"");
 }
 
+void gp_csv_number(gp_str *out, double v)
+{
+    if (isfinite(v))
+        gp_str_addf(out, ",%.10g", v);
+    else
+        gp_str_add(out, ",");
+}
+
 /* "dataset,entry,seed" */
 static void line_head(gp_str *out, const gp_results *r, size_t d, size_t e, const char *seed)
 {
@@ -36,46 +45,81 @@ static const char *entry_column(const gp_results *r)
     return gp_ablation(r) ? "setting" : "method";
 }
 
-static void scores_line(gp_str *out, const gp_cell *c, bool b2n)
+/* Accuracies, HM and measures; s NULL: nothing is known. */
+static void score_fields(gp_str *out, const gp_results *r, const gp_scores *s, double hm, bool no_new)
 {
-    const gp_scores *s = c->score;
+    bool b2n = r->plan->protocol == GP_B2N;
+    size_t n = b2n ? 2 : 1, have = !s ? 0 : no_new ? 1 : n;
+    for (size_t i = 0; i < n; i++) gp_csv_number(out, i < have ? s[i].accuracy : (double)NAN);
+    if (b2n) gp_csv_number(out, have == 2 ? hm : (double)NAN);
+    for (size_t i = 0; i < n; i++) {
+        if (i >= have) {
+            gp_str_add(out, ",,,,,");
+            continue;
+        }
+        const double v[] = {s[i].class_mean, s[i].macro_f1, s[i].ece, s[i].nll, s[i].brier};
+        for (size_t k = 0; k < GP_COUNT(v); k++) gp_csv_number(out, v[k]);
+    }
+}
+
+static void seed_line(gp_str *out, const gp_results *r, size_t d, size_t e, size_t s)
+{
+    const gp_cell *c = gp_results_at(r, d, e, s);
+    char seed[32];
+    snprintf(seed, sizeof seed, "%ju", (uintmax_t)r->plan->seed[s]);
+    line_head(out, r, d, e, seed);
+    score_fields(out, r, c->state == GP_CELL_DONE ? c->score : NULL, gp_harmonic_mean(c->score[0].accuracy, c->score[1].accuracy),
+                 c->no_new);
+    gp_str_addf(out, ",%s%s\n", gp_cell_state_name(c->state), r->plan->protocol == GP_B2N ? ",,,,,,,,,," : ",,,,,,");
+}
+
+/* done: the mean is over all that it should be over. */
+static const char *mean_state(const gp_results *r, size_t d, const gp_row *row)
+{
+    size_t of = d < r->plan->n_data ? r->plan->n_seeds : r->plan->n_data - gp_results_first(r);
+    return gp_cell_state_name(row->failed ? GP_CELL_FAILED : row->n < of ? GP_CELL_MISSING : GP_CELL_DONE);
+}
+
+/* Seeds, deviations and intervals (of what varies), the best rival, differences to it, p. */
+static void spread_fields(gp_str *out, const gp_results *r, size_t d, size_t e, const gp_row *row)
+{
+    bool b2n = r->plan->protocol == GP_B2N;
     size_t n = b2n ? 2 : 1;
-    for (size_t i = 0; i < n; i++) gp_str_addf(out, ",%.10g", s[i].accuracy);
-    if (b2n) gp_str_addf(out, ",%.10g", gp_harmonic_mean(s[0].accuracy, s[1].accuracy));
-    for (size_t i = 0; i < n; i++)
-        gp_str_addf(out, ",%.10g,%.10g,%.10g,%.10g,%.10g", s[i].class_mean, s[i].macro_f1, s[i].ece, s[i].nll, s[i].brier);
-    gp_str_add(out, "\n");
+    gp_rival x = gp_results_rival(r, d, e);
+    gp_str_addf(out, ",%zu", row->v[0].n);
+    for (size_t i = 0; i < n; i++) {
+        bool varies = row->v[i].n > 1 && gp_method_trains(r->plan->entry[e].method);
+        gp_csv_number(out, varies ? row->v[i].sd : (double)NAN);
+        gp_csv_number(out, varies ? row->v[i].ci95 : (double)NAN);
+    }
+    gp_str_add(out, ",");
+    if (x.any) gp_csv_field(out, gp_entry_key(r, x.entry));
+    for (size_t i = 0; i < n; i++) gp_csv_number(out, x.any ? x.d[i] : (double)NAN);
+    if (b2n) gp_csv_number(out, x.any ? x.d_hm : (double)NAN);
+    gp_csv_number(out, x.any ? x.test.p : (double)NAN);
 }
 
 static void mean_line(gp_str *out, const gp_results *r, size_t d, size_t e)
 {
-    gp_row row = d < r->plan->n_data ? gp_results_row(r, d, e) : gp_results_average(r, e);
-    bool b2n = r->plan->protocol == GP_B2N;
-    if (row.n == 0) return;
+    gp_row row = gp_results_line(r, d, e);
     line_head(out, r, d, e, "mean");
-    gp_str_addf(out, ",%.10g", row.v[0].mean);
-    if (b2n) gp_str_addf(out, ",%.10g,%.10g", row.v[1].mean, row.hm);
-    gp_str_add(out, b2n ? ",,,,,,,,,,\n" : ",,,,,\n"); /* the measures stand in the lines of the seeds */
+    score_fields(out, r, row.n > 0 ? row.mean : NULL, row.hm, row.no_new);
+    gp_str_addf(out, ",%s", mean_state(r, d, &row));
+    spread_fields(out, r, d, e, &row);
+    gp_str_add(out, "\n");
 }
 
 void gp_report_csv(gp_str *out, const gp_results *r)
 {
     const gp_plan *p = r->plan;
-    bool b2n = p->protocol == GP_B2N;
-    char seed[32];
     gp_str_addf(out, "dataset,%s,seed,%s\n", entry_column(r),
-                b2n ? "base,new,hm,base_class_mean,base_macro_f1,base_ece,base_nll,base_brier,new_class_mean,new_macro_f1,new_ece,new_nll,"
-                      "new_brier"
-                    : "accuracy,class_mean,macro_f1,ece,nll,brier");
+                p->protocol == GP_B2N
+                    ? "base,new,hm,base_class_mean,base_macro_f1,base_ece,base_nll,base_brier,new_class_mean,new_macro_f1,new_ece,new_nll,"
+                      "new_brier,state,seeds,base_sd,base_ci95,new_sd,new_ci95,rival,d_base,d_new,d_hm,p"
+                    : "accuracy,class_mean,macro_f1,ece,nll,brier,state,seeds,sd,ci95,rival,d,p");
     for (size_t d = 0; d < p->n_data; d++)
         for (size_t e = 0; e < p->n_entries; e++) {
-            for (size_t s = 0; s < p->n_seeds; s++) {
-                const gp_cell *c = gp_results_at(r, d, e, s);
-                snprintf(seed, sizeof seed, "%ju", (uintmax_t)p->seed[s]);
-                if (c->state != GP_CELL_DONE) continue;
-                line_head(out, r, d, e, seed);
-                scores_line(out, c, b2n);
-            }
+            for (size_t s = 0; s < p->n_seeds; s++) seed_line(out, r, d, e, s);
             mean_line(out, r, d, e);
         }
     for (size_t e = 0; e < p->n_entries; e++) mean_line(out, r, p->n_data, e);

@@ -13,6 +13,7 @@ static json_t *real(double v)
 
 static json_t *spread_json(const gp_spread *s)
 {
+    if (s->n == 0) return json_null();
     return json_pack("{s:f,s:f,s:f}", "mean", s->mean, "sd", s->sd, "ci95", s->ci95);
 }
 
@@ -39,13 +40,13 @@ static json_t *rival_json(const gp_results *r, size_t d, size_t e)
 /* What an entry came to on a dataset, or on average. */
 static json_t *row_json(const gp_results *r, size_t d, size_t e)
 {
-    gp_row row = d < r->plan->n_data ? gp_results_row(r, d, e) : gp_results_average(r, e);
+    gp_row row = gp_results_line(r, d, e);
     json_t *j = json_object();
     if (row.n == 0) return j;
     if (r->plan->protocol == GP_B2N) {
         json_object_set_new(j, "base", spread_json(&row.v[0]));
         json_object_set_new(j, "new", spread_json(&row.v[1]));
-        json_object_set_new(j, "hm", json_real(row.hm));
+        json_object_set_new(j, "hm", real(row.hm));
     } else {
         json_object_set_new(j, "accuracy", spread_json(&row.v[0]));
     }
@@ -59,16 +60,15 @@ static json_t *row_json(const gp_results *r, size_t d, size_t e)
 
 static json_t *cell_json(const gp_results *r, size_t d, size_t e)
 {
-    static const char *const state[] = {"missing", "done", "failed"};
     bool b2n = r->plan->protocol == GP_B2N;
     json_t *j = row_json(r, d, e), *seeds = json_array();
     for (size_t s = 0; s < r->plan->n_seeds; s++) {
         const gp_cell *c = gp_results_at(r, d, e, s);
-        json_t *o = json_pack("{s:I,s:s,s:s}", "seed", (json_int_t)r->plan->seed[s], "state", state[c->state], "run",
+        json_t *o = json_pack("{s:I,s:s,s:s}", "seed", (json_int_t)r->plan->seed[s], "state", gp_cell_state_name(c->state), "run",
                               gp_plan_unit(r->plan, d, e, s)->folder);
         if (c->state == GP_CELL_DONE) {
             json_object_set_new(o, b2n ? "base" : "all", scores_json(&c->score[0]));
-            if (b2n) json_object_set_new(o, "new", scores_json(&c->score[1]));
+            if (b2n) json_object_set_new(o, "new", c->no_new ? json_null() : scores_json(&c->score[1]));
         }
         json_array_append_new(seeds, o);
     }

@@ -17,11 +17,18 @@ const char *gp_entry_key(const gp_results *r, size_t entry)
     return gp_ablation(r) ? r->plan->entry[entry].title : r->plan->entry[entry].method;
 }
 
+bool gp_no_new(const gp_results *r)
+{
+    for (size_t i = 0; i < r->plan->n_data * r->plan->n_entries * r->plan->n_seeds; i++)
+        if (r->cell[i].state == GP_CELL_DONE && r->cell[i].no_new) return true;
+    return false;
+}
+
 void gp_cell_text(char out[64], const gp_results *r, size_t entry, const gp_row *row, size_t split)
 {
     const gp_spread *s = &row->v[split];
-    if (row->n == 0) {
-        snprintf(out, 64, "%s", row->failed ? "FAILED" : "-");
+    if (row->n == 0 || s->n == 0) {
+        snprintf(out, 64, "%s", row->n == 0 && row->failed ? "FAILED" : "-");
         return;
     }
     int n = snprintf(out, 64, "%.2f", s->mean);
@@ -87,14 +94,22 @@ void gp_table_caption(gp_str *out, const gp_results *r, gp_table_style style)
     const gp_plan *p = r->plan;
     size_t n = gp_results_complete(r), of = p->n_data - gp_results_first(r);
     gp_str b = {0};
-    if (p->protocol == GP_B2N)
-        gp_str_addf(&b, "%s: accuracy in per cent, trained on the base classes, tested on base and on new ones apart; mean", p->title);
+    if (style == GP_TABLE_MARKDOWN) /* the title is the heading above */
+        gp_str_add(&b, "A");
     else
-        gp_str_addf(&b, "%s: accuracy in per cent, trained on all classes of %s, tested on it and on all classes of the targets; mean",
-                    p->title, p->dataset[0]);
+        gp_str_addf(&b, "%s: a", p->title);
+    if (p->protocol == GP_B2N)
+        gp_str_add(&b, "ccuracy in per cent, trained on the base classes, tested on base and on new ones apart; mean");
+    else
+        gp_str_addf(&b, "ccuracy in per cent, trained on all classes of %s, tested on it and on all classes of the targets; mean",
+                    p->dataset[0]);
     gp_str_add(&b, " ±population deviation over ");
     seeds_text(&b, p);
     gp_str_add(&b, p->protocol == GP_B2N ? "; HM is the harmonic mean of the averaged base and new." : ".");
+    if (gp_no_new(r))
+        gp_str_add(&b,
+                   " New and HM are '-' where what is learnt class by class can classify no other classes; such rows take no part in the "
+                   "comparison by HM.");
     comparison_text(&b, r);
     gp_str_add(&b, " s: seconds of training of one run, MiB: its peak memory, learnt: its learnable parameters.");
     gp_str_addf(&b, " Backbone: %s, weights %.12s. Model selection: %s.", p->backbone_path, p->backbone,
@@ -143,17 +158,21 @@ void gp_table_measures(gp_str *out, const gp_results *r, gp_table_style style)
     size_t first = style == GP_TABLE_LATEX && average ? p->n_data : 0; /* a page of LaTeX has no room for every dataset */
     for (size_t d = first; d < p->n_data + average; d++)
         for (size_t e = 0; e < p->n_entries; e++) {
-            gp_row row = d < p->n_data ? gp_results_row(r, d, e) : gp_results_average(r, e);
+            gp_row row = gp_results_line(r, d, e);
             gp_grid_row(g, e == 0 && d > first && d == p->n_data);
             if (e == 0) gp_grid_set(g, 0, "%s", d < p->n_data ? p->dataset[d] : "average");
             gp_grid_set(g, 1, "%s", p->entry[e].title);
             measure_row(g, r, &row, 2, gp_method_trains(p->entry[e].method));
         }
     gp_paragraph(out,
-                 base ? "Half-width of the 95 % interval over the seeds (1.96 deviation / sqrt n); macro F1 and expected calibration error "
-                        "in per cent, negative log-likelihood, Brier score: means of base and new."
-                      : "Half-width of the 95 % interval over the seeds (1.96 deviation / sqrt n); macro F1 and expected calibration error "
-                        "in per cent, negative log-likelihood, Brier score.",
+                 base && gp_no_new(r)
+                     ? "Half-width of the 95 % interval over the seeds (1.96 deviation / sqrt n); macro F1 and expected calibration error "
+                       "in per cent, negative log-likelihood, Brier score: means of base and new, of base alone in rows without new."
+                 : base
+                     ? "Half-width of the 95 % interval over the seeds (1.96 deviation / sqrt n); macro F1 and expected calibration error "
+                       "in per cent, negative log-likelihood, Brier score: means of base and new."
+                     : "Half-width of the 95 % interval over the seeds (1.96 deviation / sqrt n); macro F1 and expected calibration error "
+                       "in per cent, negative log-likelihood, Brier score.",
                  style);
     gp_str_add(out, style == GP_TABLE_LATEX ? "\n\\smallskip\n\n" : "\n");
     gp_grid_write(out, g, style, 132, 0);

@@ -1,6 +1,5 @@
 /* table_transfer.c - cross-dataset and domain generalisation: a line per method; source, targets, their average.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,24 +37,6 @@ static void heads(gp_grid *g, const gp_results *r, const places *p)
     for (size_t i = 0; i < 3; i++) gp_grid_head(g, p->cost + i, cost[i]);
 }
 
-static gp_row row_of(const gp_results *r, size_t d, size_t e)
-{
-    return d < r->plan->n_data ? gp_results_row(r, d, e) : gp_results_average(r, e);
-}
-
-/* Nothing is best where all are the same. */
-static double best_of(const gp_results *r, size_t d)
-{
-    double best = -1.0, least = 101.0;
-    for (size_t e = 0; e < r->plan->n_entries; e++) {
-        gp_row row = row_of(r, d, e);
-        if (row.n == 0) continue;
-        best = fmax(best, row.v[0].mean);
-        least = fmin(least, row.v[0].mean);
-    }
-    return least < best ? best : 101.0;
-}
-
 /* What the field published for this method on these datasets, in a line of its own. */
 static void published(gp_grid *g, const gp_results *r, const places *p, size_t e)
 {
@@ -83,10 +64,12 @@ static void fill(gp_grid *g, const gp_results *r, const places *p, size_t e)
     gp_row row = {.n = 0};
     for (size_t d = 0; d <= r->plan->n_data; d++) {
         size_t column = d < r->plan->n_data ? 1 + d : p->average;
-        row = row_of(r, d, e);
+        double best[3];
+        row = gp_results_line(r, d, e);
+        gp_results_best(best, r, d);
         gp_cell_text(text, r, e, &row, 0);
         gp_grid_set(g, column, "%s", text);
-        if (row.n > 0 && row.v[0].mean >= best_of(r, d)) gp_grid_best(g, column);
+        if (row.n > 0 && row.v[0].mean >= best[0]) gp_grid_best(g, column);
     }
     gp_rival x = p->d ? gp_results_rival(r, r->plan->n_data, e) : (gp_rival){.any = false};
     if (x.any) {

@@ -84,6 +84,23 @@ assert len(a) == 3, a
 b = predict("--classes", ",".join(reversed(sorted(a))))
 assert all(abs(a[k] - b[k]) < 1e-5 for k in a), (a, b)
 PY
-expect 2 'class by class has no accuracy on new classes' "$gopro" protocol b2n --model m --data d --methods coop --seeds 1 --out b2n coop.csc=1 $short
+# In a table such a method has its base accuracy, no new and no HM; said once, whatever the number of runs.
+expect 0 'Linear probe +[0-9.]+ ±[0-9.]+\*? +- +-' "$gopro" protocol b2n --model m --data d --methods zeroshot,linear_probe,coop --seeds 1,2 --out b2n coop.csc=1 $short
+check "not one warning for each of the two" test "$(grep -c 'has no accuracy on new classes' err.txt)" = 2
+check "a run without new classes is called failed" sh -c '! grep -q FAILED b2n/b2n/report.txt && ! find b2n -name failed.json | grep -q .'
+check "the ranking by HM has rows without HM" python3 - <<'PY'
+import csv, json
+r = json.load(open("b2n/b2n/result.json"))
+d = r["datasets"]["d"]
+for m in ("linear_probe", "coop"):
+    c = d[m]
+    assert c["base"]["mean"] > 0 and c["new"] is None and c["hm"] is None and c["rival"] is None, c
+    assert all(s["state"] == "done" and s["new"] is None and s["base"]["accuracy"] >= 0 for s in c["seeds"])
+assert d["zeroshot"]["hm"] > 0 and d["zeroshot"]["rival"] is None
+rows = [x for x in csv.DictReader(open("b2n/b2n/report.csv")) if x["method"] == "linear_probe"]
+assert len(rows) >= 3 and all(x["base"] and not x["new"] and not x["hm"] and not x["new_nll"] for x in rows), rows
+PY
+expect 0 'already done' "$gopro" protocol b2n --model m --data d --methods zeroshot,linear_probe,coop --seeds 1,2 --out b2n coop.csc=1 $short
+check "what is done is warned of again" sh -c '! grep -q "has no accuracy on new classes" err.txt'
 no_leftovers .
 finish

@@ -107,6 +107,18 @@ expect 3 'one +CLIP' q q
 check "the failure is not in the report" grep -q '1 run failed' q/b2n/report.txt
 check "the failure does not name the run" grep -Eq 'bad GOPro seed 1: .*bad' q/b2n/report.txt
 check "the cell does not say FAILED" grep -Eq '^ +GOPro +FAILED' q/b2n/report.txt
+check "the failed run has no line in the CSV file" python3 - <<'PY'
+import csv
+rows = list(csv.DictReader(open("q/b2n/report.csv")))
+assert all(None not in x and None not in x.values() for x in rows)  # as many fields as the head
+at = {(x["dataset"], x["method"], x["seed"]): x for x in rows}
+assert len(rows) == 2 * 2 * 2 + 2
+assert at["bad", "gopro", "1"]["state"] == at["bad", "gopro", "mean"]["state"] == "failed" and at["bad", "gopro", "1"]["base"] == ""
+assert at["one", "gopro", "1"]["state"] == at["one", "gopro", "mean"]["state"] == "done"
+assert at["one", "gopro", "1"]["base_nll"] == at["one", "gopro", "mean"]["base_nll"] != ""
+assert at["one", "gopro", "mean"]["rival"] == "zeroshot"
+assert abs(float(at["one", "gopro", "mean"]["d_hm"]) + float(at["one", "zeroshot", "mean"]["d_hm"])) < 1e-8
+PY
 check "the average counts an unfinished dataset" sh -c 'tr "\n" " " <q/b2n/report.txt | grep -q "1 of 2 datasets"'
 expect 0 '1 run failed' "$gopro" report q
 cp -r q q2

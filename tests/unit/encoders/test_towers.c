@@ -124,7 +124,8 @@ static void run_prompts(tiny_model *t, outputs *o)
     const gp_clip_arch *a = &t->w->arch;
     gopro_error err = {0};
     static uint32_t ids[K][16];
-    static gp_real pixels[B * 3 * 16 * 16], text_rows[(DEPTH - 1) * R * WT], image_rows[DEPTH * R * WV], ctx[R * WT], dout[K * 48];
+    static gp_real pixels[B * 3 * 16 * 16], text_rows[(DEPTH - 1) * R * WT], image_rows[DEPTH * R * WV], ctx[R * WT],
+        dout[(B > K ? B : K) * 48];
     gp_prompt prompts[K];
     gp_pair pairs[K];
     gp_text_plan *plan = NULL;

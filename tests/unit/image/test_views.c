@@ -341,6 +341,37 @@ static void test_recipes(void **state)
     gp_image_free(&im);
 }
 
+/* SLIP's recipe blurs every second view; its two views and those of other images are drawn apart; CLIP's constants. */
+static void test_ssl_views(void **state)
+{
+    (void)state;
+    enum { N = 224 * 224 };
+    gp_view_config c = config;
+    c.size = 224, c.scale_min = c.scale_max = 1.0;
+    gp_image im = constant(224, 224, 40), black = constant(224, 224, 0);
+    for (size_t y = 0; y < 224; y++) memset(im.px + 3 * 224 * y, 200, 3 * 112);
+    float *x = malloc((size_t)3 * N * sizeof *x), *y = malloc((size_t)3 * N * sizeof *y);
+    int hard = 0, alike = 0;
+    for (uint64_t s = 0; s < 40; s++) {
+        int changes = 0;
+        assert_int_equal(gp_ssl_view_make(x, &im, &c, 9, 0, s, 0, NULL), GOPRO_OK);
+        assert_int_equal(gp_ssl_view_make(y, &im, &c, 9, 0, s, 1, NULL), GOPRO_OK);
+        for (size_t i = 1; i < 224; i++) changes += x[112 * 224 + i] != x[112 * 224 + i - 1];
+        hard += changes == 1;
+        alike += memcmp(x, y, (size_t)3 * N * sizeof *x) == 0;
+        assert_int_equal(gp_ssl_view_make(y, &im, &c, 9, 0, s, 0, NULL), GOPRO_OK);
+        assert_memory_equal(x, y, (size_t)3 * N * sizeof *x);
+    }
+    assert_true(hard >= 10 && hard <= 30); /* neither MoCo's recipe 1 nor 2 */
+    assert_true(alike <= 4);
+    assert_int_equal(gp_ssl_view_make(x, &black, &c, 9, 0, 0, 0, NULL), GOPRO_OK); /* black stays black in any colours */
+    for (size_t k = 0; k < 3; k++) assert_true(fabsf(x[k * N] + mean[k] / std[k]) < 1e-5f);
+    free(x);
+    free(y);
+    gp_image_free(&im);
+    gp_image_free(&black);
+}
+
 static void test_augmix(void **state)
 {
     (void)state;
@@ -413,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_crop_statistics),
         cmocka_unit_test(test_views_are_keyed),
         cmocka_unit_test(test_recipes),
+        cmocka_unit_test(test_ssl_views),
         cmocka_unit_test(test_augmix),
         cmocka_unit_test(test_jitter),
     };

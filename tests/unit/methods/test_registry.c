@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <math.h>
+
 #include "methods/methods.h"
 
 static void test_registry(void **state)
@@ -90,6 +92,25 @@ static void test_precedence(void **state)
     }
 }
 
+/* Two values of a default: base-to-new, and training on all classes. */
+static void test_maple_defaults(void **state)
+{
+    (void)state;
+    for (int all = 0; all < 2; all++) {
+        const char *const none[] = {NULL}, *const set[] = {"maple.depth", "5", NULL};
+        gp_options *o = options("maple", none), *own = options("maple", set);
+        assert_int_equal(gp_method_apply_defaults(gp_method_find("maple"), o, all, NULL), GOPRO_OK);
+        assert_int_equal(gp_opt_int(o, "maple.depth"), all ? 3 : 9);
+        assert_int_equal(gp_opt_int(o, "optim.epochs"), all ? 2 : 5);
+        assert_int_equal(gp_opt_int(o, "optim.batch"), 4);
+        assert_true(fabs(gp_opt_real(o, "optim.lr") - (all ? 0.0026 : 0.0035)) < 1e-12);
+        assert_int_equal(gp_method_apply_defaults(gp_method_find("maple"), own, all, NULL), GOPRO_OK);
+        assert_int_equal(gp_opt_int(own, "maple.depth"), 5);
+        gp_options_free(&o);
+        gp_options_free(&own);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -97,6 +118,7 @@ int main(void)
         cmocka_unit_test(test_option_lists_the_registry),
         cmocka_unit_test(test_methods_are_complete),
         cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_maple_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,6 +182,39 @@ static void test_training_lowers_the_loss(void **state)
     }
 }
 
+/* Each option in its other position gives another step from the same parameters. */
+static void test_options_matter(void **state)
+{
+    static const rival other[] = {
+        {"coop", {"coop.position", "middle"}, 3},
+        {"coop", {"coop.position", "front"}, 3},
+        {"coop", {"coop.csc", "1"}, 3},
+        {"stylip", {"stylip.frg_norm", "unit"}, 3},
+        {"stylip", {"stylip.frg_norm", "none"}, 3},
+        {"stylip", {"stylip.frg_center", "0"}, 3},
+        {"stylip", {"stylip.decoder_bias", "1"}, 3},
+        {"stylip", {"stylip.content", "token"}, 3},
+        {"stylip", {"stylip.alpha", "1"}, 3},
+        {"slip", {"slip.mlp_dim", "6", "slip.clip_loss", "infonce"}, 0},
+        {"slip", {"slip.mlp_dim", "6", "slip.alpha", "1"}, 0},
+        {"slip", {"slip.mlp_dim", "6", "slip.tau", "0.5"}, 0},
+        {"slip", {"slip.mlp_dim", "7"}, 0},
+        {"maple", {"maple.depth", "1"}, 2},
+    };
+    (void)state;
+    for (size_t i = 0; i < GP_COUNT(other); i++) {
+        steptest x, y;
+        rival plain = {other[i].method, {NULL}, other[i].M};
+        if (strcmp(plain.method, "slip") == 0) plain.options[0] = "slip.mlp_dim", plain.options[1] = "6";
+        make(&x, &plain, 4, 4);
+        make(&y, &other[i], 4, 4);
+        const double a = steptest_run(&x), b = steptest_run(&y);
+        if (!(fabs(a - b) > 1e-4)) fail_msg("%s, option %zu: the loss is %g either way", plain.method, i, a);
+        steptest_free(&x);
+        steptest_free(&y);
+    }
+}
+
 /* Threads, and micro-steps that cut a batch, change nothing. */
 static void test_threads_do_not_matter(void **state)
 {
@@ -294,6 +327,7 @@ int main(void)
         cmocka_unit_test(test_class_rows),
         cmocka_unit_test(test_samples_are_independent),
         cmocka_unit_test(test_training_lowers_the_loss),
+        cmocka_unit_test(test_options_matter),
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_head_statistics),
         cmocka_unit_test(test_info_nce),

@@ -74,6 +74,56 @@ static void base_to_new(void **state)
     gp_results_free(&r);
 }
 
+/* A classifier of the trained classes: its base accuracy, and nothing of it in new, HM and the comparison. */
+static void without_new(void **state)
+{
+    (void)state;
+    static const char *const three[] = {"CLIP|zeroshot", "Linear probe|linear_probe", "GOPro|gopro"}, *const set[] = {"a", "b"};
+    gp_results *r = results_make(GP_B2N, three, 3, set, 2, 2);
+    for (size_t d = 0; d < 2; d++)
+        for (size_t s = 0; s < 2; s++) {
+            results_set(r, d, 0, s, 50, 40);
+            results_set(r, d, 1, s, 90 + (double)s, 0);
+            results_cell(r, d, 1, s)->no_new = true;
+            memset(&results_cell(r, d, 1, s)->score[1], 0, sizeof(gp_scores));
+            results_set(r, d, 2, s, 60 + (double)(d + s), 45);
+        }
+    gp_row row = gp_results_average(r, 1);
+    assert_true(row.no_new && row.n == 2 && row.v[1].n == 0 && isnan(row.hm));
+    assert_true(fabs(row.v[0].mean - 90.5) < 1e-12 && fabs(row.f1.mean - 89.5) < 1e-12);
+    assert_int_equal(gp_results_complete(r), 2);
+    assert_false(gp_results_rival(r, 2, 1).any);
+    assert_int_equal(gp_results_rival(r, 2, 0).entry, 2);
+    assert_int_equal(gp_results_rival(r, 0, 2).entry, 0);
+    gp_str b = {0};
+    gp_report_tables(&b, r, GP_TABLE_TEXT);
+    assert_non_null(strstr(b.s, "Linear probe  90.50 ±0.50*            -       -  "));
+    assert_non_null(strstr(b.s, "can classify no other"));
+    assert_null(strstr(b.s, "nan"));
+    assert_null(strstr(b.s, "FAILED"));
+    gp_str_free(&b);
+    gp_report_tables(&b, r, GP_TABLE_MARKDOWN);
+    assert_null(strstr(b.s, "nan"));
+    assert_non_null(strstr(b.s, "| Linear probe | **90.50 ±0.50** |               - |         - |"));
+    gp_str_free(&b);
+    gp_report_tables(&b, r, GP_TABLE_LATEX);
+    assert_null(strstr(b.s, "nan"));
+    assert_null(strstr(b.s, "FAILED"));
+    gp_str_free(&b);
+    gp_report_csv(&b, r);
+    assert_null(strstr(b.s, "nan"));
+    assert_non_null(strstr(b.s, "a,linear_probe,2,91,,,91,90,5,1,0.5,,,,,"));
+    assert_non_null(strstr(b.s, "average,linear_probe,mean,90.5,,,"));
+    gp_str_free(&b);
+    assert_int_equal(gp_report_json(&b, r, NULL), GOPRO_OK);
+    json_t *j = json_loads(b.s, 0, NULL), *m = json_object_get(json_object_get(j, "average"), "linear_probe");
+    assert_true(json_is_null(json_object_get(m, "new")) && json_is_null(json_object_get(m, "hm")));
+    assert_true(json_is_null(json_object_get(m, "rival")) && json_is_object(json_object_get(m, "base")));
+    json_decref(j);
+    gp_str_free(&b);
+    gp_results_free(&r);
+}
+
 /* The field's datasets, so that the published numbers stand below ours; a target that was not tested. */
 static void transfer(void **state)
 {
@@ -116,6 +166,21 @@ static void wide(void **state)
             if (n > 140) fail_msg("%zu columns: %.*s", n, (int)strcspn(line, "\n"), line);
         }
         assert_non_null(strstr(b.s, protocol == GP_B2N ? "72.43 68.14 70.22" : "67.86"));
+        if (protocol == GP_B2N) {
+            const char *average = strstr(b.s, "\naverage");
+            assert_non_null(strstr(average, "69.34 74.22 71.70"));
+            assert_non_null(strstr(average, "69.77 74.28 71.96")); /* as printed, not computed from the two */
+            assert_non_null(strstr(b.s, "published average over these 11 datasets"));
+            gp_str_free(&b);
+            gp_report_tables(&b, r, GP_TABLE_LATEX); /* compiled by cli/test_latex.sh */
+            golden(&b, "field.tex");
+            free(r->plan->dataset[10]);
+            r->plan->dataset[10] = gp_strdup("nature"); /* no longer the field's eleven */
+            gp_report_tables(&b, r, GP_TABLE_TEXT);
+            assert_non_null(strstr(b.s, "72.43 68.14 70.22"));
+            assert_null(strstr(b.s, "71.96"));
+            assert_null(strstr(b.s, "published average"));
+        }
         gp_str_free(&b);
         gp_results_free(&r);
     }
@@ -170,6 +235,36 @@ static void ablation(void **state)
     gp_results_free(&r);
 }
 
+/* The paper's table of losses: beside ours on its datasets, below the table on others, drawings too. */
+static void losses(void **state)
+{
+    (void)state;
+    static const char *const entry[] = {
+        "L_ce|gopro", "L_ce + L_con|gopro", "L_ce + L_sem(x1)|gopro", "L_ce + L_sem(x2)|gopro", "L_ce + L_sem(x1+x2)|gopro", "all|gopro"};
+    static const char *const set[] = {"imagenet",      "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101",
+                                      "fgvc_aircraft", "sun397",     "dtd",         "eurosat",       "ucf101"};
+    for (int few = 0; few < 3; few++) {
+        size_t n = few ? 3 : 11;
+        gp_results *r = results_make(GP_B2N, entry, 6, set, n, 1);
+        free(r->plan->name);
+        r->plan->name = gp_strdup("ablate-losses");
+        r->plan->embedded = few == 2;
+        for (size_t d = 0; d < n; d++)
+            for (size_t e = 0; e < 6; e++) results_set(r, d, e, 0, 50 + (double)(d + e), 40 + (double)e);
+        for (int style = GP_TABLE_TEXT; style <= GP_TABLE_LATEX; style++) {
+            gp_str b = {0};
+            gp_report_tables(&b, r, (gp_table_style)style);
+            assert_non_null(strstr(b.s, "81.34 72.16 76.48"));
+            assert_non_null(strstr(b.s, "84.21 77.32 80.62"));
+            assert_true(!strstr(b.s, "published, other data") == !few);
+            if (!few && style == GP_TABLE_TEXT) assert_non_null(strstr(strstr(b.s, "\naverage"), "81.34 72.16 76.48"));
+            if (style == GP_TABLE_TEXT) assert_non_null(strstr(b.s, few ? "L_ce 81.34 72.16 76.48; L_ce + L_con" : "Table 3, averages"));
+            gp_str_free(&b);
+        }
+        gp_results_free(&r);
+    }
+}
+
 /* The columns average to the published averages, so no number is mistyped (METHODS 7). */
 static void published_numbers(void **state)
 {
@@ -193,6 +288,11 @@ static void published_numbers(void **state)
         }
         assert_true(fabs(base - average[m].base) < 0.0061);
         assert_true(fabs(novel - average[m].novel) < 0.0061);
+        double v[3];
+        assert_true(gp_published_b2n_average(v, set, 11, average[m].method));
+        assert_true(fabs(v[0] - average[m].base) < 1e-9 && fabs(v[1] - average[m].novel) < 1e-9);
+        assert_true(fabs(v[2] - gp_harmonic_mean(v[0], v[1])) < 0.0061);
+        assert_false(gp_published_b2n_average(v, set, 10, average[m].method));
         assert_true(gp_published_average(&b, "imagenet", domain, 4, average[m].method));
         assert_true(fabs(b - average[m].dg) < 0.0061);
         assert_true(gp_published_average(&b, "imagenet", set + 1, 10, average[m].method));
@@ -212,7 +312,8 @@ static void published_numbers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(base_to_new), cmocka_unit_test(transfer), cmocka_unit_test(wide),
-                                       cmocka_unit_test(json),        cmocka_unit_test(ablation), cmocka_unit_test(published_numbers)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(base_to_new), cmocka_unit_test(without_new), cmocka_unit_test(transfer), cmocka_unit_test(wide),
+        cmocka_unit_test(json),        cmocka_unit_test(ablation),    cmocka_unit_test(losses),   cmocka_unit_test(published_numbers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
