@@ -2,7 +2,8 @@
 """Hard strings for the tokenizer, one JSON string a line: what token_vectors.py makes tests/golden/text/many.gz of.
 
 usage: token_strings.py CLASS_NAMES | token_vectors.py MERGES --hash | gzip -9n > many.gz
-CLASS_NAMES: class_names.txt, the names of the classes of the fifteen data sets, one a line.  Seeded; needs python3-regex.  SPDX-License-Identifier: Apache-2.0
+CLASS_NAMES: class_names.txt, the names of the classes of the fifteen data sets, one a line.  Seeded; needs python3-regex.
+SPDX-License-Identifier: Apache-2.0
 """
 import html.entities
 import json
