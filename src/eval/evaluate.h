@@ -12,7 +12,7 @@
 typedef struct gp_classifier gp_classifier;
 /* templates of hand-written prompts: option template, else the dataset's; option ensemble adds the selected 7 or takes the 80
  * (METHODS 3.1). */
-gopro_status gp_classifier_create(gp_classifier **c, gp_learner *l, const char *const *class_name, size_t K, const char *dataset_template,
+gopro_status gp_classifier_create(gp_classifier **c, gp_learner *l, const char *const *class_name, size_t K, gp_own_template own,
                                   gopro_error *err);
 void gp_classifier_free(gp_classifier **c);
 bool gp_classifier_wants_stats(const gp_classifier *c);

@@ -101,7 +101,7 @@ static gopro_status write_prompt(const run *x, gopro_error *err)
     gp_prompt_meta m = {.dataset = x->data->name, .subset = gp_subset_name(x->q->subset), .draw_hash = x->draw.hash};
     m.class_name = x->labels.class_name;
     m.K = x->labels.K;
-    m.template_text = x->data->template_text;
+    m.own_template = gp_dataset_template(x->data);
     gopro_status st = gp_prompt_write(path, x->l, &m, err);
     free(path);
     return st;
