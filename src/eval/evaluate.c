@@ -45,6 +45,12 @@ static gopro_status own_tower(void *user, float *feat, const float *pixels, size
     return gp_learner_encode(user, feat, NULL, NULL, pixels, n, err);
 }
 
+void gp_features_by(gp_features_request *q, gp_learner *l)
+{
+    if (l && (l->method->wants & GP_WANT_PIXELS)) q->encode = own_tower;
+    q->user = l;
+}
+
 gopro_status gp_testset_open(gp_testset *t, gp_learner *l, const gp_dataset *d, const gp_options *o, const char *cache_dir,
                              const gp_watch *w, gopro_error *err)
 {
@@ -61,8 +67,7 @@ gopro_status gp_testset_open_items(gp_testset *t, gp_learner *l, const gp_datase
     q.skip_bad = gp_opt_bool(o, "data.skip_bad");
     q.cache_dir = cache_dir;
     q.cache_bytes = (size_t)gp_opt_int(o, "test.cache_mib") << 20;
-    if (l->method->wants & GP_WANT_PIXELS) q.encode = own_tower;
-    q.user = l;
+    gp_features_by(&q, l);
     return gp_features_get(&t->features, &q, w, err);
 }
 

@@ -20,6 +20,9 @@ bool gp_classifier_wants_stats(const gp_classifier *c);
 gopro_status gp_classifier_logits(gp_classifier *c, gp_real *logits, const float *feat, const float *mu, const float *sigma, size_t B,
                                   gopro_error *err);
 
+/* Features come from the learner's image tower if it has one of its own; l may be NULL. */
+void gp_features_by(gp_features_request *q, gp_learner *l);
+
 /* Images of a dataset with their features, shared by the label sets of a run: read from the cache or put there, but for a method with
  * an image tower of its own, whose features hold for the one learner and stay in memory. */
 typedef struct gp_testset {
