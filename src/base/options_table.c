@@ -42,7 +42,7 @@ const gp_opt gp_opts[] = {
      .min = 1e-3,
      .max = 1e4,
      .choices = "checkpoint|fit",
-     .help = "factor of the logits: the checkpoint's, fitted to the training shots, or a number"},
+     .help = "factor of the logits: the checkpoint's, fitted to the training shots (zero-shot has none: the checkpoint's), or a number"},
     CHOICE_OPT("select", "last", "last|best_val|best_test",
                "which epoch is kept: the last, the best on validation images, or the best on TEST images (measures that leak, no result)"),
 

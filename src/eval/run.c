@@ -198,8 +198,17 @@ static gopro_status open_selection(run *x, gopro_error *err)
     return gp_selection_open(&x->selection, x->l, x->data, &x->labels, share ? &x->test : NULL, x->q->cache, x->w, err);
 }
 
+/* An option that the user set and that does nothing here. */
+static void warn_unfitted(const gp_learner *l, const gp_watch *w)
+{
+    if (w && !gp_learner_trains(l) && gp_opt_is(l->opt, "logit_scale", "fit"))
+        gp_logf(&w->log, GP_LOG_WARN, "logit_scale=fit needs training shots: %s keeps the checkpoint's %.6g", l->method->title,
+                l->logit_scale);
+}
+
 static gopro_status train(run *x, gopro_error *err)
 {
+    warn_unfitted(x->l, x->w);
     if (!gp_learner_trains(x->l)) return GOPRO_OK;
     const bool last = gp_opt_is(x->opt, "select", "last");
     gp_train_job job = {.learner = x->l, .data = x->data, .labels = &x->labels, .dir = x->q->out ? &x->dir : NULL, .watch = x->w};
@@ -305,6 +314,7 @@ gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_t
     test_hash(hash, &x.labels);
     if (kept(r, q, hash, w)) goto out;
     GP_CHECK(open_learner(&x, q, err));
+    if (!q->run) warn_unfitted(x.l, w);
     GP_CHECK(gp_testset_open(&x.test, x.l, *d, q->opt, q->cache, w, err));
     GP_CHECK(gp_evaluate(m, x.l, &x.test, &x.labels, w, err));
     gp_metrics_scores(&r->test[q->subset], m);

@@ -94,6 +94,8 @@ expect 0 'HM' "$gopro" train --model m --data d --out m2 --subset base shots=2 o
 check "M=2 keeps the words" grep -q "^ctx_init: *['\"]\{0,2\}\$" m2/config.yaml
 expect 0 'HM' "$gopro" train --model m --data d --out fit --subset base shots=2 optim.epochs=2 logit_scale=fit
 check "the fitted scale is not the best one" python3 -c 'import json; t = json.load(open("fit/result.json"))["train"]; assert t["logit_scale"] == t["best_logit_scale"]'
+expect 0 'logit_scale=fit needs training shots: CLIP keeps' "$gopro" zeroshot --model m --data d logit_scale=fit
+expect 0 'logit_scale=fit needs training shots: CLIP keeps' "$gopro" train --model m --data d --out zfit method=zeroshot logit_scale=fit
 expect 0 'HM' "$gopro" train --model m --data d --out ce --subset base shots=2 optim.epochs=2 gopro.lambda_sem1=0 gopro.lambda_sem2=0 gopro.lambda_con=0
 check "a loss of weight 0 was computed" python3 -c 'import json; assert list(json.loads(open("ce/metrics.jsonl").readline())["terms"]) == ["ce"]'
 
