@@ -239,11 +239,14 @@ gopro_status gp_run(gp_run_result *r, const gp_run_request *q, const gp_watch *w
     gp_run_identity id = {.bb = q->bb, .opt = x.l->opt, .data = x.data, .labels = &x.labels, .draw = &x.draw, .subset = q->subset};
     id.data_path = q->data;
     if (q->out) {
-        GP_CHECK(gp_rundir_open(&x.dir, q->out, &id, err));
+        st = gp_rundir_open(&x.dir, q->out, &id, err);
+        r->in_use = x.dir.in_use;
+        if (st != GOPRO_OK) goto out;
         if (x.dir.state == GP_RUN_DONE) {
             st = read_done(&x, r, err);
             goto out;
         }
+        if (q->begin) GP_CHECK(q->begin(q->of, err));
         gp_cost_read(&x.cost, q->out);
         GP_CHECK(write_config(&x, err));
         GP_CHECK(write_draw(&x, err));

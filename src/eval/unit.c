@@ -66,26 +66,39 @@ static void tell_scores(const gp_watch *w, const gp_plan *p, const gp_run_result
         gp_logf(&w->log, GP_LOG_INFO, "%s: source %.2f%s", w->run, r->test[GP_ALL].accuracy, done);
 }
 
+/* A run in a folder that other processes may want too. */
+typedef struct attempt {
+    const gp_plan *p;
+    const gp_unit *u;
+    bool begun;
+} attempt;
+
+/* A process that is killed writes nothing more: until there is a result, this is what is known. */
+static gopro_status begin(void *of, gopro_error *err)
+{
+    attempt *a = of;
+    a->begun = true;
+    return note_failure(gp_unit_file(a->p, a->u, "failed.json"), GOPRO_E_NOMEM, "ended without a result (killed, or not enough memory)",
+                        err);
+}
+
 static gopro_status run_itself(const gp_plan *p, const gp_unit *u, const gp_options *o, const char *cache, const gp_watch *w,
                                gopro_error *err)
 {
     gp_run_result r;
     gopro_error e = {0};
+    attempt a = {.p = p, .u = u};
     char *folder = gp_unit_folder(p, u);
     if (!folder) return gp_fail_nomem(err, 0, "a path");
-    /* A process that is killed writes nothing more: until there is a result, this is what is known. */
-    gopro_status st = GOPRO_OK;
-    if (!exists(gp_unit_file(p, u, "DONE")))
-        st = note_failure(gp_unit_file(p, u, "failed.json"), GOPRO_E_NOMEM, "ended without a result (killed, or not enough memory)", &e);
-    gp_run_request q = {.bb = p->bb, .opt = o, .data = p->data[u->data], .out = folder, .cache = cache};
+    gp_run_request q = {.bb = p->bb, .opt = o, .data = p->data[u->data], .out = folder, .cache = cache, .begin = begin, .of = &a};
     q.subset = p->protocol == GP_B2N ? GP_BASE : GP_ALL;
-    if (st == GOPRO_OK) st = gp_run(&r, &q, w, &e);
+    gopro_status st = gp_run(&r, &q, w, &e);
     if (st == GOPRO_OK && p->protocol == GP_B2N && !r.tested[GP_NEW])
         st = gp_fail(&e, GOPRO_E_INVALID, "what is learnt class by class has no accuracy on new classes");
     free(folder);
-    if (st == GOPRO_OK || st == GOPRO_E_CANCELLED)
+    if (st == GOPRO_OK || (st == GOPRO_E_CANCELLED && a.begun))
         forget_failure(gp_unit_file(p, u, "failed.json"));
-    else
+    else if (st != GOPRO_E_CANCELLED && !r.in_use) /* the process that has the folder says how it ends */
         note_failure(gp_unit_file(p, u, "failed.json"), st, e.msg, NULL);
     if (st == GOPRO_OK) tell_scores(w, p, &r);
     return st == GOPRO_OK ? GOPRO_OK : gp_fail(err, st, "%s: %s", w->run, e.msg);

@@ -116,6 +116,24 @@ cp 'one/train/blue circle/001.png' bad/train/a/1.png
 expect 0 'bad +CLIP' q q --quiet
 check "a failure is remembered too long" sh -c '! grep -q FAILED q/b2n/report.txt'
 
+# Another process has the run: told, but no record of a failure that would stay beside its result.
+python3 - "$gopro" two <<'PY' || fail "a run in use"
+import fcntl, os, subprocess, sys
+run = "busy/runs/two/base/gopro/seed1"
+os.makedirs(run)
+lock = open(run + "/.lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+def go(*more):
+    return subprocess.run([sys.argv[1], "protocol", "b2n", "--model", "m", "--data", "two", "--methods", "gopro", "--seeds", "1", "--out", "busy",
+                           "shots=2", "optim.epochs=2", *more], capture_output=True, text=True)
+for more in ((), ("--jobs", "2")):
+    p = go(*more)
+    assert "folder in use" in p.stderr and not os.path.exists(run + "/failed.json") and "FAILED" not in p.stdout, (more, p)
+lock.close()
+p = go()
+assert p.returncode == 0 and "HM" in p.stderr and not os.path.exists(run + "/failed.json"), p
+PY
+
 # Interrupted: goes on, and ends with the same bytes; with several processes the signal reaches each of them.
 long="shots=4 optim.epochs=300"
 expect 0 'average' "$gopro" protocol b2n --model m --data one,two --seeds 1 --out full $long
