@@ -155,7 +155,7 @@ static void fill_result(const run *x, gp_run_result *r)
     r->best_scale = s->best_scale;
     r->spread = s->spread;
     r->drift = gp_learner_drift(x->l);
-    snprintf(r->select, sizeof r->select, "%s", gp_learner_trains(x->l) ? gp_opt_string(x->opt, "select") : "last");
+    snprintf(r->select, sizeof r->select, "%s", s->best.epoch > 0 ? gp_opt_string(x->opt, "select") : "last");
     r->selected_epoch = s->best.epoch;
     r->selection_accuracy = s->best.accuracy;
     r->last_selection = s->best.latest;
@@ -210,7 +210,7 @@ static gopro_status train(run *x, gopro_error *err)
 {
     warn_unfitted(x->l, x->w);
     if (!gp_learner_trains(x->l)) return GOPRO_OK;
-    const bool last = gp_opt_is(x->opt, "select", "last");
+    const bool last = gp_opt_is(x->opt, "select", "last") || gp_learner_epochs(x->l) == 0; /* nothing to choose from */
     gp_train_job job = {.learner = x->l, .data = x->data, .labels = &x->labels, .dir = x->q->out ? &x->dir : NULL, .watch = x->w};
     double t0 = gp_seconds();
     if (!last) GP_TRY(open_selection(x, err));
@@ -329,7 +329,7 @@ gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_t
     r->seed = (uint64_t)gp_opt_int(x.l->opt, "seed");
     r->logit_scale = x.l->logit_scale;
     r->parameters = x.l->p ? gp_params_total(x.l->p) : 0;
-    snprintf(r->select, sizeof r->select, "%s", q->run ? gp_opt_string(x.l->opt, "select") : "last");
+    snprintf(r->select, sizeof r->select, "%s", q->run && gp_learner_epochs(x.l) > 0 ? gp_opt_string(x.l->opt, "select") : "last");
     if (q->result) GP_CHECK(gp_test_write(q->result, r, m, &x.labels, hash, err));
 out:
     run_close(&x);

@@ -30,7 +30,8 @@ gopro_status gp_options_settle(gp_options *o, const gp_tokenizer *t, bool all_cl
 gopro_status gp_learner_create(gp_learner **l, gp_backbone *b, const gp_options *o, const char *const *class_name, size_t K,
                                gopro_error *err);
 void gp_learner_free(gp_learner **l);
-bool gp_learner_trains(const gp_learner *l); /* false: zero-shot */
+bool gp_learner_trains(const gp_learner *l);   /* false: zero-shot */
+size_t gp_learner_epochs(const gp_learner *l); /* 0 without learnable numbers: a cache alone is not trained */
 
 /* A label set as a learner classifies it. */
 typedef struct gp_classes {

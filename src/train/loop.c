@@ -81,7 +81,7 @@ static gopro_status loop_open(loop *p, const gp_train_job *j, gp_train_state *s,
     p->j = j;
     p->l = l;
     p->s = s;
-    p->epochs = gp_params_total(l->p) > 0 ? (size_t)gp_opt_int(l->opt, "optim.epochs") : 0; /* a cache alone is not trained */
+    p->epochs = gp_learner_epochs(l);
     p->kind[0] = GP_VIEW_CROP;
     if (l->method->views) l->method->views(&l->setup, p->kind);
     size_t shift = l->method->wants & GP_WANT_TEXT ? l->setup.M * gp_model_arch(l->bb->model)->t.width : 0;
