@@ -40,7 +40,7 @@ check "the cache has learnable numbers" grep -q '"parameters": 0' tip_adapter/re
 expect 0 'HM' "$gopro" train --model m --data d --out tip_s --subset base method=tip_adapter select=best_test $short
 check "an epoch was chosen where there is none" sh -c 'grep -q "\"model_selection\": \"last epoch\"" tip_s/result.json && ! grep -q "TEST" tip_s/result.json both.txt'
 expect 0 'HM' "$gopro" train --model m --data d --out tip_f --subset base method=tip_adapter tip.finetune=1 optim.lr=0.1 $short
-check "the keys have not moved" sh -c '! cmp -s tip_adapter/prompt.safetensors tip_f/prompt.safetensors'
+differ tip_adapter tip_f
 check "SLIP's head is kept with the prompt" sh -c '! grep -aq "head.layer1" slip/prompt.safetensors'
 
 # Defaults of the method, settings of one method, and what is recorded.

@@ -10,9 +10,6 @@ train() { # NAME OPTIONS...: a run of the released variant in folder NAME
     shift
     expect 0 'HM' "$gopro" train --model m --data d --out "$name" --subset base $release "$@"
 }
-differ() {
-    check "$1 and $2 learnt the same prompt" sh -c "! cmp -s $1/prompt.safetensors $2/prompt.safetensors"
-}
 
 # The same bytes with any number of threads of either kind.
 train one threads=1
