@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fails on an #include against the direction of the layers (CONTRIBUTING.md), and on a dependency's header outside its layer.
+# Fails on an #include against the direction of the layers (CONTRIBUTING.md), and on a dependency's header outside its layers.
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,6 +13,7 @@ BEGIN {
     }
     owner["oneapi/"] = "kernels"; owner["omp.h"] = "kernels"; owner["yaml.h"] = "base"; owner["utf8proc.h"] = "text"
     owner["zlib.h"] = "text"; owner["turbojpeg.h"] = "image"; owner["spng.h"] = "image"; owner["webp/"] = "image"
+    owner["jansson.h"] = "weights text data train eval report api cli"
 }
 /^[ \t]*#[ \t]*include/ {
     split(FILENAME, part, "/")
@@ -29,7 +30,7 @@ BEGIN {
     if (!(from in rank)) bad("unknown folder " from)
     if (to in rank && target ~ /\// && to != from && rank[to] >= rank[from]) bad(from " may not include " target)
     for (header in owner)
-        if (index(target, header) == 1 && owner[header] != from) bad(header " belongs to " owner[header])
+        if (index(target, header) == 1 && !index(" " owner[header] " ", " " from " ")) bad(header " belongs to " owner[header])
 }
 function bad(why) {
     printf "%s:%d: %s\n", FILENAME, FNR, why

@@ -9,7 +9,7 @@ check="libcmocka-dev binutils clang clang-format git python3 xz-utils"
 embedded="librsvg2-dev libcairo2-dev libfreetype-dev npm unicode-cldr-core unicode-data
   $(cut -f 1 "$(dirname "$0")/../embedded/tables/fonts.tsv" 2>/dev/null | grep '^fonts-' | sort -u || true)"
 
-pretrain="openclipart-svg"
+pretrain="openclipart-svg python3"
 
 list=0
 if [ "${1:-}" = --list ]; then

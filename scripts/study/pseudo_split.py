@@ -4,7 +4,7 @@
 usage: pseudo_split.py DATASET_FOLDER OUT_FOLDER SEED
 
 Keeps the first half of the labels (the base classes), shuffles them with the seed, and writes a dataset whose test images are the validation
-images.  `gopro protocol b2n` on it then trains on a random half of the base classes and tests on both halves (METHODS 5.7).
+images.  `gopro protocol b2n` on it then trains on a random half of the base classes and tests on both halves.
 SPDX-License-Identifier: Apache-2.0"""
 import json
 import os

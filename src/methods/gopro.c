@@ -147,7 +147,7 @@ static void embed(gp_tape *t, gp_step *s, gp_real *out)
 const gp_method gp_method_gopro = {
     .name = "gopro",
     .title = "GOPro",
-    .wants = GP_WANT_STATS | GP_WANT_CENTER | GP_WANT_TEXT,
+    .wants = GP_WANT_STATS | GP_WANT_TEXT,
     .views = views,
     .declare = declare,
     .shared = shared,

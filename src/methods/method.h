@@ -14,8 +14,7 @@
 #include "optim/params.h"
 
 enum {
-    GP_WANT_STATS = 1,     /* mu, sigma of the image */
-    GP_WANT_CENTER = 2,    /* the mean statistics of the training shots (stored as parameter state center.mu, center.sigma) */
+    GP_WANT_STATS = 1,     /* mu, sigma of the image; a state `center.mu` that it declares gets their means over the training shots */
     GP_WANT_TEXT = 4,      /* runs the text tower for every image: a step is cut into micro-steps */
     GP_WANT_PIXELS = 8,    /* runs the image tower itself, with gradient: its views hold pixels and no features */
     GP_WANT_TEMPLATES = 16 /* classifies by hand-written prompts (METHODS 3.1): no context, class_feat is always given */

@@ -99,8 +99,7 @@ static void report(const gp_train_state *s, const gp_train_job *j, double scale)
             s->zs_ce, scale, s->ln_classes, s->best_scale);
     if (s->zs_ce >= s->ln_classes)
         gp_logf(log, GP_LOG_WARN,
-                "the zero-shot cross-entropy is not below ln K: training will first make the classes alike; consider logit_scale=fit "
-                "(METHODS 5.7)");
+                "the zero-shot cross-entropy is not below ln K: training will first make the classes alike; consider logit_scale=fit");
 }
 
 gopro_status gp_train_calibrate(gp_train_state *s, const gp_train_job *j, gp_image_store *store, const gp_item *item, size_t n,

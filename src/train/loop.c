@@ -280,7 +280,8 @@ gopro_status gp_train(const gp_train_job *j, gp_train_state *s, gopro_error *err
     if (j->select) gp_best_restore(s, j->learner->p);
     if ((j->learner->method->wants & GP_WANT_STATS) && s->spread < GP_MIN_SPREAD)
         gp_logf(log_of(&p), GP_LOG_WARN,
-                "the prompt hardly depends on the image: its spread over images is %.2f %% of its length (METHODS 3.7)", 100.0 * s->spread);
+                "the prompt hardly depends on the image: its spread over images is %.2f %% of its length, so it is nearly the same for all",
+                100.0 * s->spread);
 out:
     loop_free(&p);
     return st;

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 "$make_fixture" model m && "$make_fixture" data d 6 10 6 || exit 1
-short="shots=4 optim.epochs=3 slip.mlp_dim=16"
+short="shots=4 optim.epochs=2 slip.mlp_dim=16"
 expect 0 'coop +CoOp +optim.epochs=200 \(50\) optim.batch=32' "$gopro" train --help
 expect 0 'for.METHOD.OPTION=value' "$gopro" train --help
 methods=$("$gopro" train --help | sed -n 's/^  method .*(\(.*\)) .*/\1/p' | tr '|' ' ')

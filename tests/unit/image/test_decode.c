@@ -170,8 +170,8 @@ static void test_bomb(void **state)
 static void test_write_and_read(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/gp_image_XXXXXX", path[64];
-    assert_non_null(mkdtemp(dir));
+    char dir[64], path[80];
+    scratch_make(dir);
     snprintf(path, sizeof path, "%s/x.jpg", dir); /* the bytes decide, not the name */
     static const char *const names[] = {"a", "png.alpha.rgba"};
     for (int i = 0; i < 2; i++) {
@@ -198,7 +198,7 @@ static void test_write_and_read(void **state)
     unlink(path);
     assert_int_equal(gp_image_read(&im, path, &err), GOPRO_E_DATA);
     assert_non_null(strstr(err.msg, "x.jpg"));
-    rmdir(dir);
+    scratch_remove(dir);
 }
 
 static void test_known_names(void **state)

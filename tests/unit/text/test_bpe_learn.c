@@ -11,28 +11,22 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "scratch.h"
 #include "text/tokenizer.h"
 
 #define GOLDEN GP_TEST_DIR "/golden/text/"
 
 static int enter_scratch(void **state)
 {
-    char *dir = gp_strdup("/tmp/gopro_bpe_XXXXXX");
+    static char dir[64];
+    scratch_make(dir);
     *state = dir;
-    return dir && mkdtemp(dir) ? 0 : -1;
+    return 0;
 }
 
 static int leave_scratch(void **state)
 {
-    char *dir = *state;
-    const char *names[] = {"merges.txt", "vocab.json"};
-    for (size_t i = 0; i < 2; i++) {
-        char *p = gp_path_join(dir, names[i]);
-        (void)unlink(p);
-        free(p);
-    }
-    (void)rmdir(dir);
-    free(dir);
+    scratch_remove(*state);
     return 0;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "image/image.h"
+#include "scratch.h"
 #include "train/pretrain.h"
 #include "train/pretrain_pairs.h"
 #include "weights/safetensors.h"
@@ -145,13 +146,6 @@ static size_t compare_models(const char *a, const char *b, bool *same)
     return n;
 }
 
-static void remove_folder(const char *folder)
-{
-    char command[256];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    assert_int_equal(system(command), 0);
-}
-
 static const char *const clip[] = {NULL}, *const slip[] = {"pretrain.objective", "slip", "pretrain.ssl_mlp_dim", "24", NULL};
 
 /* Runs with one and two threads, and interrupted; the log of the first one. */
@@ -177,12 +171,12 @@ static log_state three_runs(const char *list, const char *folder, const char *co
 
 static void test_runs(void **state)
 {
-    char folder[] = "/tmp/gopro-pretrain-XXXXXX";
+    char folder[64];
     (void)state;
-    assert_non_null(mkdtemp(folder));
+    scratch_make(folder);
     char *list = make_pairs(folder);
     assert_true(three_runs(list, folder, clip).ssl_first == 0.0);
-    remove_folder(folder);
+    scratch_remove(folder);
     free(list);
 }
 
@@ -190,10 +184,10 @@ static void test_slip(void **state)
 {
     static const char *const bf16[] = {"pretrain.objective", "slip", "pretrain.ssl_mlp_dim", "24", "precision", "bf16", NULL};
     static const char *const none[] = {"pretrain.objective", "slip", "pretrain.ssl_scale", "0", NULL};
-    char folder[] = "/tmp/gopro-pretrain-XXXXXX";
+    char folder[64];
     bool same = false;
     (void)state;
-    assert_non_null(mkdtemp(folder));
+    scratch_make(folder);
     char *list = make_pairs(folder), *f32 = join(folder, "f32"), *half = join(folder, "half"), *a = join(half, "a"), *x = join(f32, "a");
     char *zero = join(folder, "zero"), *plain = join(folder, "plain");
     log_state quiet = {0}, full = three_runs(list, f32, slip);
@@ -208,7 +202,7 @@ static void test_slip(void **state)
     assert_true(same);
     compare_models(x, plain, &same);
     assert_false(same);
-    remove_folder(folder);
+    scratch_remove(folder);
     free(list), free(f32), free(half), free(a), free(x), free(zero), free(plain);
 }
 
@@ -258,12 +252,12 @@ static void test_captions(void **state)
 
 static void test_bad_list(void **state)
 {
-    char folder[] = "/tmp/gopro-pretrain-XXXXXX";
+    char folder[64];
     gopro_error err = {0};
     gp_pool *pool = NULL;
     gp_pairs p;
     (void)state;
-    assert_non_null(mkdtemp(folder));
+    scratch_make(folder);
     char *list = join(folder, "pairs.tsv");
     assert_int_equal(gp_pool_create(&pool, 1, NULL), GOPRO_OK);
     assert_int_equal(gp_pairs_load(&p, list, 1, pool, &err), GOPRO_E_DATA);
@@ -286,7 +280,7 @@ static void test_bad_list(void **state)
     assert_int_equal(gp_pairs_load(&p, list, 1, pool, &err), GOPRO_OK);
     gp_pairs_free(&p);
     gp_pool_free(&pool);
-    unlink(png), unlink(list), rmdir(folder);
+    scratch_remove(folder);
     free(png), free(list);
 }
 
