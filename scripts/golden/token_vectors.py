@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Token ids of strings by a second, slow implementation of CLIP's tokenizer: the oracle of tests/golden/text.
 
-usage: token_vectors.py MERGES [VOCAB] < strings (one JSON string per line) > vectors.jsonl
+usage: token_vectors.py MERGES [VOCAB | --hash] < strings (one JSON string per line) > vectors.jsonl
+--hash: lines "CRC COUNT STRING" instead, CRC-32 of the ids as little-endian 32-bit numbers (many.gz).
 Needs python3-regex.  SPDX-License-Identifier: Apache-2.0
 """
 import gzip
 import html
 import json
+import struct
 import sys
+import zlib
 
 import regex
 
@@ -67,11 +70,16 @@ def encode(text, ids, ranks, letters):
 
 
 def main():
-    ids, ranks = load(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    short = sys.argv[2:] == ["--hash"]
+    ids, ranks = load(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 and not short else 0)
     letters = alphabet()
     for line in sys.stdin:
         text = json.loads(line)
-        print(json.dumps({"text": text, "ids": encode(text, ids, ranks, letters)}))
+        out = encode(text, ids, ranks, letters)
+        if short:
+            print("%08x %d %s" % (zlib.crc32(struct.pack("<%dI" % len(out), *out)), len(out), line.rstrip("\n")))
+        else:
+            print(json.dumps({"text": text, "ids": out}))
 
 
 main()

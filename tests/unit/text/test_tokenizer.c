@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+#include <zlib.h>
 
 #include "text/text_internal.h"
 #include "text/tokenizer.h"
@@ -47,6 +48,56 @@ static gp_tokenizer *load(const char *path, size_t vocab)
     gopro_error err = {0};
     if (gp_tokenizer_load(&t, path, vocab, &err) != GOPRO_OK) fail_msg("%s", err.msg);
     return t;
+}
+
+/* A line of many.gz: does the string have the ids recorded?  Only their CRC-32 and number are. */
+static bool as_recorded(const gp_tokenizer *t, const char *line, bool show)
+{
+    enum { CAP = 1 << 15 };
+    static uint32_t ids[CAP];
+    char *rest;
+    const unsigned long want = strtoul(line, &rest, 16);
+    const size_t count = strtoul(rest, &rest, 10);
+    json_t *j = json_loads(rest, JSON_DECODE_ANY, NULL);
+    assert_non_null(j);
+    size_t k = 0;
+    unsigned long crc = 0;
+    bool same = gp_tokenize(t, json_string_value(j), ids, CAP, &k, NULL) == GOPRO_OK && k == count;
+    assert_true(k <= CAP);
+    for (size_t i = 0; i < k; i++) {
+        const Bytef b[4] = {(Bytef)ids[i], (Bytef)(ids[i] >> 8), (Bytef)(ids[i] >> 16), (Bytef)(ids[i] >> 24)};
+        crc = crc32(crc, b, 4);
+    }
+    same = same && crc == want;
+    if (!same && show) print_error("%zu tokens instead of %zu, or others, for %.300s", k, count, rest);
+    json_decref(j);
+    return same;
+}
+
+static size_t differing_many(const gp_tokenizer *t, size_t *n, bool show)
+{
+    gzFile f = gzopen(GOLDEN "many.gz", "rb");
+    assert_non_null(f);
+    static char line[1 << 18];
+    size_t bad = 0;
+    for (*n = 0; gzgets(f, line, sizeof line); ++*n) bad += !as_recorded(t, line, show && bad < 20);
+    (void)gzclose(f);
+    return bad;
+}
+
+/* Class names of the field's data sets, every letter with a lower case, the edges of Unicode's classes, numerals, references, contractions,
+ * sigmas, emoji, marks, scripts, punctuation, controls, long texts: scripts/golden/token_strings.py. */
+static void many_strings(void **state)
+{
+    (void)state;
+    gp_tokenizer *t = load(GOLDEN "vocab", 980);
+    size_t n;
+    assert_int_equal(differing_many(t, &n, true), 0);
+    assert_true(n > 15000);
+    gp_tokenizer_free(&t);
+    t = load(GOLDEN "vocab/merges.txt", 979); /* one merge less is noticed */
+    assert_true(differing_many(t, &n, false) > 0);
+    gp_tokenizer_free(&t);
 }
 
 static void golden_vectors(void **state)
@@ -231,9 +282,9 @@ static void entities_are_sorted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_vectors),      cmocka_unit_test(clip_vectors), cmocka_unit_test(token_texts),
-        cmocka_unit_test(merges_files),        cmocka_unit_test(bad_text),     cmocka_unit_test(long_text),
-        cmocka_unit_test(entities_are_sorted),
+        cmocka_unit_test(golden_vectors), cmocka_unit_test(many_strings),        cmocka_unit_test(clip_vectors),
+        cmocka_unit_test(token_texts),    cmocka_unit_test(merges_files),        cmocka_unit_test(bad_text),
+        cmocka_unit_test(long_text),      cmocka_unit_test(entities_are_sorted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
