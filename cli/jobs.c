@@ -13,7 +13,7 @@
 
 #include "cli.h"
 
-#define MARGIN_MIB 64 /* what a run needs beyond its training step: images, features */
+#define MARGIN_MIB 64 /* what a run needs beyond its training step and its shots: batches, features */
 
 typedef struct job {
     char *title;
@@ -98,6 +98,8 @@ static gopro_status child_plan(cli *c, const gopro_plan_request *q, const child 
     gopro_plan *p = NULL;
     gopro_model *m = NULL;
     gopro_status st = plan(&p, &m, c, q, err);
+    const char *warning = m ? gopro_model_warning(m) : NULL;
+    if (warning) say(ch, 'W', warning);
     if (st == GOPRO_OK) say(ch, 'N', gopro_plan_name(p));
     for (size_t i = 0; st == GOPRO_OK && i < gopro_plan_run_count(p); i++) {
         gopro_estimate e;

@@ -33,7 +33,8 @@ const gp_opt gp_opts[] = {
     STRING_OPT("ctx_init", "a photo of a", "words the context starts from; empty: random"),
     STRING_OPT("template", "",
                "hand-written prompt with one {}, for zeroshot, slip, tip_adapter and linear_probe; empty: the dataset's own"),
-    CHOICE_OPT("ensemble", "none", "none|7|80", "hand-written prompts averaged: one (template), the selected 7, or the 80 of ImageNet"),
+    CHOICE_OPT("ensemble", "none", "none|7|80",
+               "hand-written prompts averaged: one (template), the selected 7 with it (on ImageNet without), or the 80 of ImageNet"),
     CHOICE_OPT("precision", "f32", "f32|bf16", "weights of the frozen encoders in matrix products"),
     INT_OPT("threads", "0", 0, 1024, "threads that compute; 0: all processors"),
     {.name = "logit_scale",
@@ -42,7 +43,7 @@ const gp_opt gp_opts[] = {
      .min = 1e-3,
      .max = 1e4,
      .choices = "checkpoint|fit",
-     .help = "factor of the logits: the checkpoint's, fitted to the training shots, or a number"},
+     .help = "factor of the logits: the checkpoint's, fitted to the training shots (zero-shot has none: the checkpoint's), or a number"},
     CHOICE_OPT("select", "last", "last|best_val|best_test",
                "which epoch is kept: the last, the best on validation images, or the best on TEST images (measures that leak, no result)"),
 

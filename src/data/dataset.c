@@ -232,6 +232,11 @@ static gopro_status find_info(gp_dataset *d, gp_ds_build *b, const gp_source *s,
     return d->name && d->template_text && d->root && d->source ? GOPRO_OK : gp_fail_nomem(err, strlen(s->root), "a dataset");
 }
 
+gp_own_template gp_dataset_template(const gp_dataset *d)
+{
+    return (gp_own_template){.text = d->template_text, .not_in_7 = d->known && d->known->template_not_in_7};
+}
+
 /* Moves what was built into the dataset. */
 static void finish(gp_dataset *d, gp_ds_build *b, const gp_source *s)
 {

@@ -32,6 +32,13 @@ typedef struct gp_dataset {
     void *own;
 } gp_dataset;
 
+/* What a dataset brings to hand-written prompts (METHODS 3.1). */
+typedef struct gp_own_template {
+    const char *text;
+    bool not_in_7; /* the ensemble of 7 goes without it: ImageNet */
+} gp_own_template;
+gp_own_template gp_dataset_template(const gp_dataset *d); /* text borrowed */
+
 typedef struct gp_data_rules {
     bool skip_bad_images;    /* named and skipped in training; otherwise an error */
     uint64_t split_seed;     /* when nothing says what is training and what is test: 50/20/30 per class by a seeded shuffle */

@@ -29,6 +29,7 @@ const gp_known gp_known_datasets[] = {
      .folder = "imagenet",
      .images = "images",
      .template_text = PHOTO,
+     .template_not_in_7 = true, /* but its variants have it */
      .layout = GP_LAYOUT_IMAGENET,
      .classes = 1000,
      .n = {1281167, 0, 50000},

@@ -21,6 +21,7 @@ typedef struct gp_known {
     const char *images; /* folder of the images, below folder; "" for folder itself */
     const char *split;  /* split file, or NULL */
     const char *template_text;
+    bool template_not_in_7; /* the ensemble of 7 goes without it */
     gp_layout layout;
     bool folder_per_class;           /* can be split without its split file, for numbers that compare with nobody's */
     size_t classes, n[3], base_test; /* n: train, val, test; base_test: test images of base classes; 0: not published */

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "base/str.h"
-#include "features/cache.h"
+#include "eval/evaluate.h"
 #include "train/embed.h"
 #include "train/prompt_file.h"
 #include "train/rundir.h"
@@ -88,11 +88,6 @@ static gopro_status load_model(work *x, const char *folder, gopro_error *err)
     return GOPRO_OK;
 }
 
-static gopro_status own_tower(void *user, float *feat, const float *pixels, size_t n, gopro_error *err)
-{
-    return gp_learner_encode(user, feat, NULL, NULL, pixels, n, err);
-}
-
 static gopro_status features(gp_features **f, const work *x, gp_learner *l, bool stats, gopro_error *err)
 {
     const gp_atlas_request *q = x->q;
@@ -101,8 +96,7 @@ static gopro_status features(gp_features **f, const work *x, gp_learner *l, bool
     r.skip_bad = gp_opt_bool(q->opt, "data.skip_bad");
     r.cache_dir = q->cache;
     r.cache_bytes = (size_t)gp_opt_int(q->opt, "test.cache_mib") << 20;
-    if (l && (l->method->wants & GP_WANT_PIXELS)) r.encode = own_tower;
-    r.user = l;
+    gp_features_by(&r, l);
     return gp_features_get(f, &r, x->w, err);
 }
 

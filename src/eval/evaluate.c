@@ -23,13 +23,13 @@ bool gp_classifier_wants_stats(const gp_classifier *c)
     return (c->l->method->wants & GP_WANT_STATS) != 0;
 }
 
-gopro_status gp_classifier_create(gp_classifier **c, gp_learner *l, const char *const *class_name, size_t K, const char *dataset_template,
+gopro_status gp_classifier_create(gp_classifier **c, gp_learner *l, const char *const *class_name, size_t K, gp_own_template own,
                                   gopro_error *err)
 {
     *c = calloc(1, sizeof **c);
     if (!*c) return gp_fail_nomem(err, sizeof **c, "a classifier");
     (*c)->l = l;
-    gopro_status st = gp_classes_open(&(*c)->classes, l, class_name, K, dataset_template, false, err);
+    gopro_status st = gp_classes_open(&(*c)->classes, l, class_name, K, own, false, err);
     if (st != GOPRO_OK) gp_classifier_free(c);
     return st;
 }
@@ -43,6 +43,12 @@ gopro_status gp_classifier_logits(gp_classifier *c, gp_real *logits, const float
 static gopro_status own_tower(void *user, float *feat, const float *pixels, size_t n, gopro_error *err)
 {
     return gp_learner_encode(user, feat, NULL, NULL, pixels, n, err);
+}
+
+void gp_features_by(gp_features_request *q, gp_learner *l)
+{
+    if (l && (l->method->wants & GP_WANT_PIXELS)) q->encode = own_tower;
+    q->user = l;
 }
 
 gopro_status gp_testset_open(gp_testset *t, gp_learner *l, const gp_dataset *d, const gp_options *o, const char *cache_dir,
@@ -61,8 +67,7 @@ gopro_status gp_testset_open_items(gp_testset *t, gp_learner *l, const gp_datase
     q.skip_bad = gp_opt_bool(o, "data.skip_bad");
     q.cache_dir = cache_dir;
     q.cache_bytes = (size_t)gp_opt_int(o, "test.cache_mib") << 20;
-    if (l->method->wants & GP_WANT_PIXELS) q.encode = own_tower;
-    q.user = l;
+    gp_features_by(&q, l);
     return gp_features_get(&t->features, &q, w, err);
 }
 
@@ -137,7 +142,7 @@ static gopro_status evaluate(gp_metrics *m, gp_learner *l, const gp_testset *t, 
     gp_classifier *c = NULL;
     buffers b = {0};
     memset(m, 0, sizeof *m);
-    gopro_status st = gp_classifier_create(&c, l, ls->class_name, ls->K, t->data->template_text, err);
+    gopro_status st = gp_classifier_create(&c, l, ls->class_name, ls->K, gp_dataset_template(t->data), err);
     if (st != GOPRO_OK) return st;
     GP_CHECK(gp_metrics_init(m, ls->K, err));
     GP_CHECK(buffers_make(&b, t->features, n_items, batch, ls->K, gp_classifier_wants_stats(c), err));

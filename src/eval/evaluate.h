@@ -12,13 +12,16 @@
 typedef struct gp_classifier gp_classifier;
 /* templates of hand-written prompts: option template, else the dataset's; option ensemble adds the selected 7 or takes the 80
  * (METHODS 3.1). */
-gopro_status gp_classifier_create(gp_classifier **c, gp_learner *l, const char *const *class_name, size_t K, const char *dataset_template,
+gopro_status gp_classifier_create(gp_classifier **c, gp_learner *l, const char *const *class_name, size_t K, gp_own_template own,
                                   gopro_error *err);
 void gp_classifier_free(gp_classifier **c);
 bool gp_classifier_wants_stats(const gp_classifier *c);
 /* logits [B, K]; feat [B, embed] raw, mu, sigma [B, layers, width] or NULL */
 gopro_status gp_classifier_logits(gp_classifier *c, gp_real *logits, const float *feat, const float *mu, const float *sigma, size_t B,
                                   gopro_error *err);
+
+/* Features come from the learner's image tower if it has one of its own; l may be NULL. */
+void gp_features_by(gp_features_request *q, gp_learner *l);
 
 /* Images of a dataset with their features, shared by the label sets of a run: read from the cache or put there, but for a method with
  * an image tower of its own, whose features hold for the one learner and stay in memory. */

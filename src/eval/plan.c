@@ -51,6 +51,7 @@ void gp_plan_free(gp_plan **p)
     free(x->dataset);
     free(x->unit);
     free(x->index);
+    free(x->probed);
     free(x->name);
     free(x->title);
     free(x->axis);
@@ -340,7 +341,8 @@ static gopro_status make_units(gp_plan *p, gopro_error *err)
     gp_str *setting = calloc(p->n_entries, sizeof *setting);
     p->unit = calloc(n, sizeof *p->unit);
     p->index = calloc(n, sizeof *p->index);
-    gopro_status st = p->unit && p->index && setting ? GOPRO_OK : gp_fail_nomem(err, n * sizeof *p->unit, "the runs");
+    p->probed = calloc(gp_plan_trained(p) * p->n_entries, sizeof *p->probed);
+    gopro_status st = p->unit && p->index && p->probed && setting ? GOPRO_OK : gp_fail_nomem(err, n * sizeof *p->unit, "the runs");
     for (size_t e = 0; st == GOPRO_OK && e < p->n_entries; e++) {
         st = setting_name(&setting[e], p, &p->entry[e], err);
         if (st == GOPRO_OK) st = find_x(p, &p->entry[e], err);

@@ -53,6 +53,12 @@ typedef struct gp_unit {
     char *folder; /* relative to out */
 } gp_unit;
 
+typedef struct gp_estimate {
+    bool done;
+    double seconds; /* of training; 0: none, or unknown because the data cannot be read */
+    size_t mib;     /* peak memory: of a step, and the shots as far as they are kept decoded */
+} gp_estimate;
+
 typedef struct gp_plan {
     gp_protocol protocol;
     char *name, *title, *axis, *out; /* axis: "" if none */
@@ -63,7 +69,8 @@ typedef struct gp_plan {
     uint64_t seed[GP_MAX_SEEDS];
     gp_unit *unit;
     size_t n_units;
-    size_t *index; /* [trained datasets][n_entries][n_seeds] -> unit */
+    size_t *index;       /* [trained datasets][n_entries][n_seeds] -> unit */
+    gp_estimate *probed; /* [trained datasets][n_entries], of any seed; mib 0: not known yet */
     char backbone[65], *backbone_path;
     bool embedded;   /* the datasets are the embedded drawings */
     char select[16]; /* option select of all runs; "" where the entries differ in it */
@@ -89,12 +96,8 @@ gopro_status gp_unit_options(gp_options **o, const gp_plan *p, const gp_unit *u,
 
 bool gp_unit_done(const gp_plan *p, const gp_unit *u); /* the run and its tests are there */
 
-typedef struct gp_estimate {
-    bool done;
-    double seconds; /* of training; 0: none, or unknown because the data cannot be read */
-    size_t mib;     /* peak memory of a step */
-} gp_estimate;
-/* A step on blank images.  An error that every run of the entry would meet is returned; data that cannot be read is left to the run. */
+/* A step on blank images, once for all seeds of an entry on a dataset.  An error that every run of the entry would meet is returned; data
+ * that cannot be read is left to the run. */
 gopro_status gp_unit_estimate(gp_estimate *e, const gp_plan *p, const gp_unit *u, const gp_watch *w, gopro_error *err);
 
 /* Runs what is missing of a unit.  A failure is recorded in its folder; CANCELLED and NOMEM are not failures of the run. */

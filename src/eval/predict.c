@@ -81,8 +81,8 @@ gopro_status gp_predictor_create(gp_predictor **p, gp_backbone *b, const gp_opti
         GP_CHECK(take_classes(x, class_name, K, err));
     else
         GP_CHECK(take_classes(x, (const char *const *)info.class_name, info.K, err));
-    GP_CHECK(gp_classifier_create(&x->c, x->l, (const char *const *)x->class_name, x->K,
-                                  info.template_text ? info.template_text : "a photo of a {}.", err));
+    const gp_own_template own = {.text = info.template_text ? info.template_text : "a photo of a {}.", .not_in_7 = info.template_not_in_7};
+    GP_CHECK(gp_classifier_create(&x->c, x->l, (const char *const *)x->class_name, x->K, own, err));
     GP_CHECK(buffers(x, err));
 out:
     gp_prompt_info_free(&info);

@@ -101,7 +101,7 @@ static gopro_status write_prompt(const run *x, gopro_error *err)
     gp_prompt_meta m = {.dataset = x->data->name, .subset = gp_subset_name(x->q->subset), .draw_hash = x->draw.hash};
     m.class_name = x->labels.class_name;
     m.K = x->labels.K;
-    m.template_text = x->data->template_text;
+    m.own_template = gp_dataset_template(x->data);
     gopro_status st = gp_prompt_write(path, x->l, &m, err);
     free(path);
     return st;
@@ -155,7 +155,7 @@ static void fill_result(const run *x, gp_run_result *r)
     r->best_scale = s->best_scale;
     r->spread = s->spread;
     r->drift = gp_learner_drift(x->l);
-    snprintf(r->select, sizeof r->select, "%s", gp_learner_trains(x->l) ? gp_opt_string(x->opt, "select") : "last");
+    snprintf(r->select, sizeof r->select, "%s", s->best.epoch > 0 ? gp_opt_string(x->opt, "select") : "last");
     r->selected_epoch = s->best.epoch;
     r->selection_accuracy = s->best.accuracy;
     r->last_selection = s->best.latest;
@@ -198,10 +198,19 @@ static gopro_status open_selection(run *x, gopro_error *err)
     return gp_selection_open(&x->selection, x->l, x->data, &x->labels, share ? &x->test : NULL, x->q->cache, x->w, err);
 }
 
+/* An option that the user set and that does nothing here. */
+static void warn_unfitted(const gp_learner *l, const gp_watch *w)
+{
+    if (w && !gp_learner_trains(l) && gp_opt_is(l->opt, "logit_scale", "fit"))
+        gp_logf(&w->log, GP_LOG_WARN, "logit_scale=fit needs training shots: %s keeps the checkpoint's %.6g", l->method->title,
+                l->logit_scale);
+}
+
 static gopro_status train(run *x, gopro_error *err)
 {
+    warn_unfitted(x->l, x->w);
     if (!gp_learner_trains(x->l)) return GOPRO_OK;
-    const bool last = gp_opt_is(x->opt, "select", "last");
+    const bool last = gp_opt_is(x->opt, "select", "last") || gp_learner_epochs(x->l) == 0; /* nothing to choose from */
     gp_train_job job = {.learner = x->l, .data = x->data, .labels = &x->labels, .dir = x->q->out ? &x->dir : NULL, .watch = x->w};
     double t0 = gp_seconds();
     if (!last) GP_TRY(open_selection(x, err));
@@ -230,11 +239,14 @@ gopro_status gp_run(gp_run_result *r, const gp_run_request *q, const gp_watch *w
     gp_run_identity id = {.bb = q->bb, .opt = x.l->opt, .data = x.data, .labels = &x.labels, .draw = &x.draw, .subset = q->subset};
     id.data_path = q->data;
     if (q->out) {
-        GP_CHECK(gp_rundir_open(&x.dir, q->out, &id, err));
+        st = gp_rundir_open(&x.dir, q->out, &id, err);
+        r->in_use = x.dir.in_use;
+        if (st != GOPRO_OK) goto out;
         if (x.dir.state == GP_RUN_DONE) {
             st = read_done(&x, r, err);
             goto out;
         }
+        if (q->begin) GP_CHECK(q->begin(q->of, err));
         gp_cost_read(&x.cost, q->out);
         GP_CHECK(write_config(&x, err));
         GP_CHECK(write_draw(&x, err));
@@ -305,6 +317,7 @@ gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_t
     test_hash(hash, &x.labels);
     if (kept(r, q, hash, w)) goto out;
     GP_CHECK(open_learner(&x, q, err));
+    if (!q->run) warn_unfitted(x.l, w);
     GP_CHECK(gp_testset_open(&x.test, x.l, *d, q->opt, q->cache, w, err));
     GP_CHECK(gp_evaluate(m, x.l, &x.test, &x.labels, w, err));
     gp_metrics_scores(&r->test[q->subset], m);
@@ -316,7 +329,7 @@ gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_t
     r->seed = (uint64_t)gp_opt_int(x.l->opt, "seed");
     r->logit_scale = x.l->logit_scale;
     r->parameters = x.l->p ? gp_params_total(x.l->p) : 0;
-    snprintf(r->select, sizeof r->select, "%s", q->run ? gp_opt_string(x.l->opt, "select") : "last");
+    snprintf(r->select, sizeof r->select, "%s", q->run && gp_learner_epochs(x.l) > 0 ? gp_opt_string(x.l->opt, "select") : "last");
     if (q->result) GP_CHECK(gp_test_write(q->result, r, m, &x.labels, hash, err));
 out:
     run_close(&x);

@@ -14,12 +14,16 @@ typedef struct gp_run_request {
     const char *out;   /* run folder; NULL: nothing is kept (zero-shot) */
     const char *cache; /* folder of image features, may be NULL */
     bool base_will_do; /* no warning where there can be no accuracy on new classes */
+    /* called when the folder is this process's and there is something to do; may be NULL */
+    gopro_status (*begin)(void *of, gopro_error *err);
+    void *of;
 } gp_run_request;
 
 typedef struct gp_run_result {
     char method[32], dataset[128], backbone[65], subset[8];
     uint64_t seed;
     bool was_done;  /* found finished */
+    bool in_use;    /* not run: another process does */
     bool tested[3]; /* indexed by gp_subset */
     gp_scores test[3];
     double hm; /* of base and new, else 0 */

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "data/bytes.h"
 #include "eval/plan.h"
 
 static bool exists(char *path) /* takes the path */
@@ -76,25 +77,38 @@ static void tell_no_new(const gp_watch *w, const gp_plan *p, const gp_unit *u, c
             p->entry[u->entry].title);
 }
 
+/* A run in a folder that other processes may want too. */
+typedef struct attempt {
+    const gp_plan *p;
+    const gp_unit *u;
+    bool begun;
+} attempt;
+
+/* A process that is killed writes nothing more: until there is a result, this is what is known. */
+static gopro_status begin(void *of, gopro_error *err)
+{
+    attempt *a = of;
+    a->begun = true;
+    return note_failure(gp_unit_file(a->p, a->u, "failed.json"), GOPRO_E_NOMEM, "ended without a result (killed, or not enough memory)",
+                        err);
+}
+
 static gopro_status run_itself(const gp_plan *p, const gp_unit *u, const gp_options *o, const char *cache, const gp_watch *w,
                                gopro_error *err)
 {
     gp_run_result r;
     gopro_error e = {0};
+    attempt a = {.p = p, .u = u};
     char *folder = gp_unit_folder(p, u);
     if (!folder) return gp_fail_nomem(err, 0, "a path");
-    /* A process that is killed writes nothing more: until there is a result, this is what is known. */
-    gopro_status st = GOPRO_OK;
-    if (!exists(gp_unit_file(p, u, "DONE")))
-        st = note_failure(gp_unit_file(p, u, "failed.json"), GOPRO_E_NOMEM, "ended without a result (killed, or not enough memory)", &e);
-    gp_run_request q = {.bb = p->bb, .opt = o, .data = p->data[u->data], .out = folder, .cache = cache};
+    gp_run_request q = {.bb = p->bb, .opt = o, .data = p->data[u->data], .out = folder, .cache = cache, .begin = begin, .of = &a};
     q.subset = p->protocol == GP_B2N ? GP_BASE : GP_ALL;
     q.base_will_do = true;
-    if (st == GOPRO_OK) st = gp_run(&r, &q, w, &e);
+    gopro_status st = gp_run(&r, &q, w, &e);
     free(folder);
-    if (st == GOPRO_OK || st == GOPRO_E_CANCELLED)
+    if (st == GOPRO_OK || (st == GOPRO_E_CANCELLED && a.begun))
         forget_failure(gp_unit_file(p, u, "failed.json"));
-    else
+    else if (st != GOPRO_E_CANCELLED && !r.in_use) /* the process that has the folder says how it ends */
         note_failure(gp_unit_file(p, u, "failed.json"), st, e.msg, NULL);
     if (st == GOPRO_OK) {
         tell_no_new(w, p, u, &r);
@@ -155,6 +169,22 @@ gopro_status gp_unit_run(const gp_plan *p, const gp_unit *u, const gp_watch *w, 
     return st != GOPRO_OK ? st : first;
 }
 
+/* What the shots take once decoded, from the size of a few of them; no more than is kept. */
+static size_t shots_mib(const gp_dataset *d, const gp_labelset *ls, const gp_options *o)
+{
+    const size_t limit = (size_t)gp_opt_int(o, "data.cache_mib"), look = gp_min_size(ls->n_train, 8);
+    size_t read = 0;
+    double bytes = 0.0;
+    for (size_t i = 0; i < look; i++) {
+        gp_image im = {0};
+        if (gp_item_read(&im, d->root, &ls->train[i * ls->n_train / look], NULL) != GOPRO_OK) continue;
+        bytes += (double)im.w * im.h * im.channels;
+        read++;
+        gp_image_free(&im);
+    }
+    return read ? gp_min_size(limit, (size_t)(bytes / (double)read * (double)ls->n_train / (1 << 20)) + 1) : 0;
+}
+
 /* A step on the classes that the unit trains on. */
 static gopro_status probe(gp_estimate *e, const gp_plan *p, const gp_unit *u, const gp_options *o, const gp_log *log, gopro_error *err)
 {
@@ -172,8 +202,8 @@ static gopro_status probe(gp_estimate *e, const gp_plan *p, const gp_unit *u, co
     gp_peak_rss_reset();
     GP_CHECK(gp_learner_create(&l, p->bb, o, ls.class_name, ls.K, err));
     GP_CHECK(gp_train_probe(&step, l, ls.class_name, ls.K, err));
-    e->mib = gp_peak_rss_mib();
-    e->seconds = step * (double)gp_loader_iters(ls.n_train, (size_t)gp_opt_int(o, "optim.batch")) * (double)gp_opt_int(o, "optim.epochs");
+    e->mib = gp_peak_rss_mib() + shots_mib(data, &ls, o);
+    e->seconds = step * (double)gp_loader_iters(ls.n_train, (size_t)gp_opt_int(o, "optim.batch")) * (double)gp_learner_epochs(l);
 out:
     gp_learner_free(&l);
     gp_labelset_free(&ls);
@@ -203,7 +233,12 @@ gopro_status gp_unit_estimate(gp_estimate *e, const gp_plan *p, const gp_unit *u
     bool trained = exists(gp_unit_file(p, u, "DONE"));
     gopro_status st = gp_unit_options(&o, p, u, &mine);
     if (st == GOPRO_OK) st = check_unit(p, u, &mine);
-    if (st == GOPRO_OK && gp_method_trains(p->entry[u->entry].method) && !trained) st = probe(e, p, u, o, &silent, &mine);
+    if (st == GOPRO_OK && gp_method_trains(p->entry[u->entry].method) && !trained) {
+        gp_estimate *of = &p->probed[u->data * p->n_entries + u->entry]; /* another seed takes as long */
+        if (of->mib == 0) st = probe(of, p, u, o, &silent, &mine);
+        e->seconds = of->seconds;
+        e->mib = gp_max_size(e->mib, of->mib);
+    }
     gp_options_free(&o);
     if (st == GOPRO_OK || st == GOPRO_E_DATA || st == GOPRO_E_IO) return GOPRO_OK;
     return gp_fail(err, st, "%s: %s", p->entry[u->entry].title, mine.msg);
@@ -218,25 +253,18 @@ typedef struct schedule {
 /* Estimates every unit; those that are done are only looked at. */
 static gopro_status estimate_all(schedule *s, const gp_plan *p, const gp_watch *w, gopro_error *err)
 {
-    size_t mib = 0, of = 0;
-    gp_estimate e = {0};
+    size_t mib = 0;
     for (size_t i = 0; i < p->n_units; i++) {
+        gp_estimate e;
         if (w && gp_cancelled(&w->log)) return gp_fail(err, GOPRO_E_CANCELLED, "interrupted");
-        const gp_unit *u = &p->unit[i], *before = i > 0 ? &p->unit[of] : NULL;
-        bool same = before && before->entry == u->entry && before->data == u->data && s->seconds[of] > 0.0 && !gp_unit_done(p, u);
-        if (same) { /* another seed takes as long */
-            GP_TRY(check_unit(p, u, err));
-        } else {
-            GP_TRY(gp_unit_estimate(&e, p, u, w, err));
-            of = i;
-        }
+        GP_TRY(gp_unit_estimate(&e, p, &p->unit[i], w, err));
         s->seconds[i] = e.done ? 0.0 : e.seconds;
         s->left += s->seconds[i];
-        s->todo += same || !e.done;
+        s->todo += !e.done;
         mib = gp_max_size(mib, e.mib);
     }
     if (w)
-        gp_logf(&w->log, GP_LOG_INFO, "%zu run%s to do; training will take about %.0f min %02.0f s, memory so far %zu MiB", s->todo,
+        gp_logf(&w->log, GP_LOG_INFO, "%zu run%s to do; training will take about %.0f min %02.0f s and %zu MiB of memory", s->todo,
                 s->todo == 1 ? "" : "s", (double)((long)s->left / 60), s->left - 60.0 * (double)((long)s->left / 60), mib);
     return GOPRO_OK;
 }

@@ -149,7 +149,8 @@ void gp_step_classify(gp_tape *t, gp_step *s, size_t first, gp_var x);
 gopro_status gp_step_class_features(const gp_method *m, gp_tape *t, gp_step *s, gp_real *out, gopro_error *err);
 
 /* Runs shared, images (in micro-steps bounded by rows, a fixed rule independent of threads) and batch, backward after each in training.
- * Gradients are added into s->p.  Fills logits, terms, loss.  NUMERIC error names term or tensor if something is not finite. */
+ * Gradients are added into s->p.  Fills logits, terms, loss.  NUMERIC error names term or tensor if something is not finite.
+ * Whatever goes wrong, running statistics are then as they were. */
 gopro_status gp_step_run(const gp_method *m, gp_tape *t, gp_step *s, gopro_error *err);
 
 /* Images per micro-step: as many as keep the text tower's suffix rows at about 2048 and what it saves for the backward pass at about

@@ -112,9 +112,33 @@ gopro_status gp_step_class_features(const gp_method *m, gp_tape *t, gp_step *s, 
     return st;
 }
 
+/* Running statistics to the buffer or back from it, one tensor after the other; their number. */
+static size_t copy_states(gp_params *p, gp_real *buffer, bool back)
+{
+    size_t n = 0;
+    for (size_t i = 0; p && i < gp_params_count(p); i++) {
+        const gp_param_info *info = gp_params_info(p, i);
+        if (!info->state) continue;
+        gp_real *value = gp_param_at(p, i).v;
+        if (buffer) memcpy(back ? value : buffer + n, back ? buffer + n : value, info->count * sizeof *value);
+        n += info->count;
+    }
+    return n;
+}
+
+static gp_real *keep_states(gp_tape *t, gp_params *p)
+{
+    const size_t n = copy_states(p, NULL, false);
+    gp_real *states = n > 0 ? gp_arena_alloc_raw(gp_tape_arena(t), n, sizeof *states) : NULL;
+    copy_states(p, states, false);
+    return states;
+}
+
 gopro_status gp_step_run(const gp_method *m, gp_tape *t, gp_step *s, gopro_error *err)
 {
     gopro_status st = GOPRO_OK;
+    const gp_tape_mark entry = gp_tape_mark_get(t);
+    gp_real *states = s->training ? keep_states(t, s->p) : NULL;
     s->n_terms = 0;
     s->loss = 0;
     s->shared = NULL;
@@ -136,5 +160,8 @@ gopro_status gp_step_run(const gp_method *m, gp_tape *t, gp_step *s, gopro_error
     gp_tape_pop(t, start);
     gp_tape_set_recording(t, recording);
     st = gp_tape_status(t, err);
-    return st == GOPRO_OK ? check_finite(s, err) : st;
+    if (st == GOPRO_OK) st = check_finite(s, err);
+    if (st != GOPRO_OK) copy_states(s->p, states, true); /* a step that was not taken leaves no trace */
+    gp_tape_pop(t, entry);
+    return st;
 }

@@ -15,12 +15,6 @@ gopro_status gp_context_declare(gp_params *p, size_t M, size_t Dt, const gp_real
 /* ctx [K, M, Dt]: a context for every class, each starting from the words or N(0, 0.02). */
 gopro_status gp_class_contexts_declare(gp_params *p, size_t K, size_t M, size_t Dt, const gp_real *words, gopro_error *err);
 
-/* How far learning moved a context: ||ctx - start|| / ||start|| over n numbers. */
-double gp_ctx_drift(const gp_real *ctx, const gp_real *start, size_t n);
-/* How much a shift [B, M, Dt] depends on the image: the root mean square of ||shift_b - mean shift|| over the mean of ||shift_b||, 0 for no
- * shift (METHODS 3.7, "the prompt must depend on the image"). */
-double gp_ctx_spread(const gp_real *shift, size_t B, size_t M, size_t Dt);
-
 /* Feature rescaling and pooling (METHODS 3.7 step 2): statistics of the image tower's layers -> F_1 .. F_L. */
 typedef enum gp_frg_norm { GP_FRG_RMS, GP_FRG_UNIT, GP_FRG_NONE } gp_frg_norm;
 typedef struct gp_frg_config {

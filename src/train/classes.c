@@ -50,8 +50,8 @@ static gopro_status find_rows(gp_classes *c, const gp_learner *l, const char *co
     return GOPRO_OK;
 }
 
-/* METHODS 3.1: one template, or the mean over several */
-static gopro_status template_text(gp_classes *c, const gp_learner *l, const char *const *class_name, const char *dataset_template,
+/* METHODS 3.1: one template, or the mean over several; a template that was asked for is always among the selected 7 and itself. */
+static gopro_status template_text(gp_classes *c, const gp_learner *l, const char *const *class_name, gp_own_template dataset,
                                   gopro_error *err)
 {
     const gp_options *o = l->opt;
@@ -63,14 +63,16 @@ static gopro_status template_text(gp_classes *c, const gp_learner *l, const char
     } else {
         if (gp_opt_is(o, "ensemble", "7"))
             for (; n < GP_COUNT(gp_templates_7); n++) list[n] = gp_templates_7[n];
-        list[n++] = own[0] ? own : dataset_template;
+        if (own[0])
+            list[n++] = own;
+        else if (n == 0 || !dataset.not_in_7)
+            list[n++] = dataset.text;
         tmpl = list;
     }
     return gp_zeroshot_text(c->text, l->bb, class_name, c->K, tmpl, n, err);
 }
 
-static gopro_status fill(gp_classes *c, gp_learner *l, const char *const *class_name, const char *dataset_template, bool training,
-                         gopro_error *err)
+static gopro_status fill(gp_classes *c, gp_learner *l, const char *const *class_name, gp_own_template own, bool training, gopro_error *err)
 {
     const gp_method *m = l->method;
     const bool templates = (m->wants & GP_WANT_TEMPLATES) != 0, text = templates || (m->class_features && !training);
@@ -80,17 +82,17 @@ static gopro_status fill(gp_classes *c, gp_learner *l, const char *const *class_
     if (!text) return GOPRO_OK;
     c->text = malloc(n * sizeof *c->text);
     if (!c->text) return gp_fail_nomem(err, n * sizeof *c->text, "class features");
-    if (templates) return template_text(c, l, class_name, dataset_template, err);
+    if (templates) return template_text(c, l, class_name, own, err);
     gp_step s = gp_learner_step(l, c, 0);
     s.class_feat = NULL;
     return gp_step_class_features(m, l->tape, &s, c->text, err);
 }
 
-gopro_status gp_classes_open(gp_classes *c, gp_learner *l, const char *const *class_name, size_t K, const char *dataset_template,
-                             bool training, gopro_error *err)
+gopro_status gp_classes_open(gp_classes *c, gp_learner *l, const char *const *class_name, size_t K, gp_own_template own, bool training,
+                             gopro_error *err)
 {
     *c = (gp_classes){.K = K};
-    const gopro_status st = fill(c, l, class_name, dataset_template, training, err);
+    const gopro_status st = fill(c, l, class_name, own, training, err);
     if (st != GOPRO_OK) gp_classes_close(c);
     return st;
 }

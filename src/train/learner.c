@@ -108,6 +108,11 @@ bool gp_learner_trains(const gp_learner *l)
     return l->p != NULL;
 }
 
+size_t gp_learner_epochs(const gp_learner *l)
+{
+    return l->p && gp_params_total(l->p) > 0 ? (size_t)gp_opt_int(l->opt, "optim.epochs") : 0;
+}
+
 static gopro_status keep_names(gp_learner *l, const char *const *class_name, size_t K, gopro_error *err)
 {
     l->class_name = calloc(K + 1, sizeof *l->class_name);

@@ -3,6 +3,7 @@
 #ifndef GP_LEARNER_H
 #define GP_LEARNER_H
 
+#include "data/dataset.h"
 #include "methods/method.h"
 #include "train/backbone.h"
 
@@ -29,7 +30,8 @@ gopro_status gp_options_settle(gp_options *o, const gp_tokenizer *t, bool all_cl
 gopro_status gp_learner_create(gp_learner **l, gp_backbone *b, const gp_options *o, const char *const *class_name, size_t K,
                                gopro_error *err);
 void gp_learner_free(gp_learner **l);
-bool gp_learner_trains(const gp_learner *l); /* false: zero-shot */
+bool gp_learner_trains(const gp_learner *l);   /* false: zero-shot */
+size_t gp_learner_epochs(const gp_learner *l); /* 0 without learnable numbers: a cache alone is not trained */
 
 /* A label set as a learner classifies it. */
 typedef struct gp_classes {
@@ -39,10 +41,10 @@ typedef struct gp_classes {
     uint32_t *row;      /* [K] the trained context of each class, with class-specific contexts, else NULL */
 } gp_classes;
 
-/* In training the text features of learnt prompts are left to the steps; at test they are computed here, once.  dataset_template: of
- * hand-written prompts, unless the options name one.  INVALID if the contexts are class-specific and a class has none. */
-gopro_status gp_classes_open(gp_classes *c, gp_learner *l, const char *const *class_name, size_t K, const char *dataset_template,
-                             bool training, gopro_error *err);
+/* In training the text features of learnt prompts are left to the steps; at test they are computed here, once.  own: the dataset's
+ * hand-written prompt, unless the options name one.  INVALID if the contexts are class-specific and a class has none. */
+gopro_status gp_classes_open(gp_classes *c, gp_learner *l, const char *const *class_name, size_t K, gp_own_template own, bool training,
+                             gopro_error *err);
 void gp_classes_close(gp_classes *c);
 /* A step of the learner on a label set; views, labels and results are the caller's. */
 gp_step gp_learner_step(gp_learner *l, const gp_classes *c, size_t B);

@@ -81,12 +81,12 @@ static gopro_status loop_open(loop *p, const gp_train_job *j, gp_train_state *s,
     p->j = j;
     p->l = l;
     p->s = s;
-    p->epochs = gp_params_total(l->p) > 0 ? (size_t)gp_opt_int(l->opt, "optim.epochs") : 0; /* a cache alone is not trained */
+    p->epochs = gp_learner_epochs(l);
     p->kind[0] = GP_VIEW_CROP;
     if (l->method->views) l->method->views(&l->setup, p->kind);
     size_t shift = l->method->wants & GP_WANT_TEXT ? l->setup.M * gp_model_arch(l->bb->model)->t.width : 0;
     GP_TRY(gp_train_state_init(s, shift, err));
-    GP_TRY(gp_classes_open(&p->classes, l, j->labels->class_name, j->labels->K, j->data->template_text, true, err));
+    GP_TRY(gp_classes_open(&p->classes, l, j->labels->class_name, j->labels->K, gp_dataset_template(j->data), true, err));
     GP_TRY(readable_shots(p, err));
     p->batch = gp_min_size((size_t)gp_opt_int(l->opt, "optim.batch"), p->n);
     p->iters = gp_loader_iters(p->n, p->batch);
@@ -307,7 +307,7 @@ gopro_status gp_train_probe(double *seconds, gp_learner *l, const char *const *c
     for (size_t v = 0; v < GP_LOADER_VIEWS; v++) /* anything but constant images */
         for (size_t i = 0; i < B * px; i++) b.view[v][i] = (float)((i * 2654435761U + v * 40503U) % 1024) / 512.0F - 1.0F;
     GP_CHECK(gp_train_state_init(&s, 0, err));
-    GP_CHECK(gp_classes_open(&p.classes, l, class_name, K, "a photo of a {}.", true, err));
+    GP_CHECK(gp_classes_open(&p.classes, l, class_name, K, (gp_own_template){.text = "a photo of a {}."}, true, err));
     GP_CHECK(step(&p, &b, 0.0, err)); /* the first one packs and allocates */
     double t0 = gp_seconds();
     GP_CHECK(step(&p, &b, 0.0, err));

@@ -57,7 +57,8 @@ gopro_status gp_prompt_write(const char *path, const gp_learner *l, const gp_pro
     gp_st_writer_meta(w, "subset", m->subset);
     gp_st_writer_meta(w, "draw", m->draw_hash);
     gp_st_writer_meta(w, "classes", names);
-    gp_st_writer_meta(w, "template", l->tmpl ? l->tmpl : m->template_text);
+    gp_st_writer_meta(w, "template", l->tmpl ? l->tmpl : m->own_template.text);
+    if (!l->tmpl && m->own_template.not_in_7) gp_st_writer_meta(w, "template.not_in_7", "1");
     gp_st_writer_meta(w, "logit_scale", scale);
     add_options(w, l->opt);
     for (size_t i = 0; l->p && i < gp_params_count(l->p); i++) {
@@ -152,6 +153,7 @@ static gopro_status read_info(gp_prompt_info *info, const gp_safetensors *f, con
     info->subset = gp_strdup(subset ? subset : "all");
     info->backbone_hash = gp_strdup(hash ? hash : "");
     info->template_text = gp_strdup(tmpl ? tmpl : "a photo of a {}.");
+    info->template_not_in_7 = gp_safetensors_meta(f, "template.not_in_7") != NULL;
     if (!info->dataset || !info->subset || !info->backbone_hash || !info->template_text) return gp_fail_nomem(err, 0, "a learnt prompt");
     return read_classes(info, path, gp_safetensors_meta(f, "classes"), err);
 }

@@ -9,7 +9,7 @@ typedef struct gp_prompt_meta {
     const char *dataset, *subset, *draw_hash;
     const char *const *class_name;
     size_t K;
-    const char *template_text; /* of zero-shot: the dataset's */
+    gp_own_template own_template; /* of methods with hand-written prompts */
 } gp_prompt_meta;
 
 gopro_status gp_prompt_write(const char *path, const gp_learner *l, const gp_prompt_meta *m, gopro_error *err);
@@ -17,6 +17,7 @@ gopro_status gp_prompt_write(const char *path, const gp_learner *l, const gp_pro
 /* What a prompt file says; strings and arrays owned by the object. */
 typedef struct gp_prompt_info {
     char *dataset, *subset, *backbone_hash, *template_text;
+    bool template_not_in_7; /* see gp_own_template */
     char **class_name;
     size_t K;
 } gp_prompt_info;

@@ -183,7 +183,9 @@ gopro_status gp_rundir_open(gp_rundir *r, const char *path, const gp_run_identit
     gp_sha256_add(&c, text, strlen(text));
     gp_sha256_hex(&c, r->identity);
     GP_CHECK(gp_mkdirs(path, err));
-    GP_CHECK(gp_lock_dir(&r->lock, path, err));
+    st = gp_lock_dir(&r->lock, path, err);
+    r->in_use = st == GOPRO_E_INVALID;
+    if (st != GOPRO_OK) goto out;
     GP_CHECK(find_state(r, id, identity, err));
 out:
     json_decref(identity);

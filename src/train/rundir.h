@@ -24,6 +24,7 @@ typedef struct gp_rundir {
     int lock;
     char identity[65]; /* hash of what run.json calls identity */
     gp_run_state state;
+    bool in_use; /* another process holds it; kept when the folder is closed */
 } gp_rundir;
 
 /* What makes two runs the same run. */

@@ -39,6 +39,18 @@ same() {
     check "$1 and $2 differ" cmp -s "$1" "$2"
 }
 
+# tensors RUN: a hash of what was learnt, without the settings that a prompt file also records.
+tensors() {
+    python3 -c 'import hashlib, struct, sys; b = open(sys.argv[1] + "/prompt.safetensors", "rb").read(); print(hashlib.sha256(b[8 + struct.unpack("<Q", b[:8])[0]:]).hexdigest())' "$1"
+}
+
+# differ RUN...: every run learnt something else.
+differ() {
+    local run
+    checks=$((checks + 1))
+    [ "$(for run in "$@"; do tensors "$run"; done | sort -u | grep -c .)" = $# ] || fail "two of these learnt the same: $*"
+}
+
 no_leftovers() {
     checks=$((checks + 1))
     [ -z "$(find "$1" -name '*.tmp.*')" ] || fail "half-written files are left in $1: $(find "$1" -name '*.tmp.*')"

@@ -51,6 +51,13 @@ has imagenet_sketch imagenet-sketch 12 0 0 24 "$photo"
 has imagenet_a imagenet-adversarial 6 0 0 6 "$photo"
 has imagenet_r imagenet-rendition 6 0 0 6 "$photo"
 
+# The ensemble of 7 goes with the dataset's own template, but on ImageNet without it; one that is asked for is always there.
+nll() { "$gopro" zeroshot --quiet $small --data "$1" --root root --json ensemble=7 ${2+"$2"} | sed -n 's/.*"nll": \([^,]*\).*/\1/p'; }
+check "the template of EuroSAT is not in the ensemble" test "$(nll eurosat)" = "$(nll eurosat 'template=a centered satellite photo of {}.')"
+check "the template of ImageNet-A is not in the ensemble" test "$(nll imagenet_a)" = "$(nll imagenet_a 'template=a photo of a {}.')"
+check "no numbers" test -n "$(nll imagenet)"
+check "ImageNet's template is in the ensemble" test "$(nll imagenet)" != "$(nll imagenet 'template=a photo of a {}.')"
+
 # Class lists and their order.
 names() { "$gopro" data check "$1" --root root --sample 0 --per-class 2>/dev/null | awk '/ class$/ {on=1; next} on && /^ *[0-9]/ {sub(/^ *[0-9]+ +[0-9]+ +[0-9]+  /, ""); printf "%s;", $0}'; }
 check "ImageNet" test "$(names imagenet | cut -d";" -f1-7)" = "tench;goldfish;crane bird;construction crane;missile;missile;name 0"

@@ -70,6 +70,8 @@ def strip(o):
 raise SystemExit(strip(a) != strip(b))
 PY
 expect 0 'warning: nothing in' "$gopro" zeroshot --model openai_legacy --data d
+expect 0 'warning: nothing in' "$gopro" protocol b2n --model openai_legacy --data d --methods zeroshot --seeds 1 --out jobs --jobs 2
+check "the warning is told for every process" test "$(grep -c 'warning: nothing in' err.txt)" = 1
 # A run remembers how its checkpoint was read.
 expect 0 '' "$gopro" train --model openai_state --data d --out run model.activation=gelu optim.epochs=1 shots=1
 expect 4 'was learnt on weights' "$gopro" eval run --model openai_state

@@ -10,17 +10,12 @@ train() { # NAME OPTIONS...: a run of the released variant in folder NAME
     shift
     expect 0 'HM' "$gopro" train --model m --data d --out "$name" --subset base $release "$@"
 }
-differ() {
-    check "$1 and $2 learnt the same prompt" sh -c "! cmp -s $1/prompt.safetensors $2/prompt.safetensors"
-}
 
 # The same bytes with any number of threads of either kind.
 train one threads=1
-for n in 2 3; do
-    train "threads$n" threads=$n loader.threads=$n
-    same one/prompt.safetensors "threads$n/prompt.safetensors"
-    same one/result.json "threads$n/result.json"
-done
+train threads3 threads=3 loader.threads=3
+same one/prompt.safetensors threads3/prompt.safetensors
+same one/result.json threads3/result.json
 check "the recorded method and terms" python3 - <<'PY'
 import json
 r, m = json.load(open("one/result.json")), [json.loads(l) for l in open("one/metrics.jsonl")]
@@ -103,7 +98,7 @@ expect 0 'HM' "$gopro" train --model m --data v --out maple --subset base method
 check "the kept epoch is not the one that was scored" python3 -c 'import json; r = json.load(open("maple/result.json")); assert abs(r["test"]["base"]["accuracy"] - r["selection"]["accuracy"]) < 1e-9, r'
 
 # Interrupted while epochs are scored: the same bytes as without.
-long="$release shots=8 optim.lr=0.05 optim.epochs=120 checkpoint.every=0 select=best_test"
+long="$release shots=8 optim.lr=0.05 optim.epochs=80 checkpoint.every=0 select=best_test"
 expect 0 'HM' "$gopro" train --model m --data v --out full --subset base $long
 for signal in INT TERM; do
     "$gopro" train --model m --data v --out part --subset base $long >out.txt 2>err.txt &
@@ -117,7 +112,7 @@ for signal in INT TERM; do
     check "status after SIG$signal is not 130" test $? = 130
     lines=$(wc -l <part/metrics.jsonl)
 done
-check "the run was not interrupted in the middle" test "$lines" -lt 120
+check "the run was not interrupted in the middle" test "$lines" -lt 80
 expect 0 'HM' "$gopro" train --model m --data v --out part --subset base $long
 same full/prompt.safetensors part/prompt.safetensors
 same full/result.json part/result.json

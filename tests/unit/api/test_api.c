@@ -236,9 +236,73 @@ static void train_and_predict(void **state)
     gopro_context_free(&x);
 }
 
+/* Images whose pixels outweigh everything else, for the estimate of memory. */
+static void make_large(const char *folder)
+{
+    static const char *const name[] = {"a", "b", "c"};
+    char path[256];
+    gp_image im = {0};
+    assert_int_equal(gp_image_alloc(&im, 1600, 1600, 3, NULL), GOPRO_OK);
+    memset(im.px, 90, (size_t)1600 * 1600 * 3);
+    for (size_t k = 0; k < 3; k++)
+        for (size_t i = 0; i < 3; i++) {
+            const char *level = i < 2 ? "train" : "test";
+            snprintf(path, sizeof path, "%s/%s/%s", folder, level, name[k]);
+            assert_int_equal(gp_mkdirs(path, NULL), GOPRO_OK);
+            snprintf(path, sizeof path, "%s/%s/%s/%zu.png", folder, level, name[k], i);
+            assert_int_equal(gp_image_write_png(&im, path, NULL), GOPRO_OK);
+        }
+    gp_image_free(&im);
+}
+
+/* One estimate of a run of each method: of the first seed, and of the second if it is asked for. */
+static void estimate(gopro_estimate e[2], const world *w, const char *method, const char *cache_mib)
+{
+    static const uint64_t seed[] = {1, 2};
+    char data[96], out[96];
+    const char *const set = data;
+    gopro_error err = {0};
+    gopro_config *c = NULL;
+    gopro_model *m = NULL;
+    gopro_plan *p = NULL;
+    snprintf(data, sizeof data, "%s/large", w->dir);
+    snprintf(out, sizeof out, "%s/plan", w->dir);
+    const gopro_plan_request q = {
+        .protocol = GOPRO_B2N, .methods = &method, .n_methods = 1, .data = &set, .n_data = 1, .seeds = seed, .n_seeds = 2, .out = out};
+    assert_int_equal(gopro_config_create(&c, &err), GOPRO_OK);
+    assert_int_equal(gopro_config_set(c, "shots", "2", &err), GOPRO_OK);
+    assert_int_equal(gopro_config_set(c, "data.cache_mib", cache_mib, &err), GOPRO_OK);
+    if (gopro_model_load(&m, w->model, c, &err) != GOPRO_OK) fail_msg("%s", err.msg);
+    if (gopro_plan_create(&p, m, c, &q, &err) != GOPRO_OK) fail_msg("%s", err.msg);
+    assert_int_equal(gopro_plan_run_count(p), 2);
+    for (size_t i = 0; i < 2; i++)
+        if (gopro_plan_estimate(&e[i], NULL, p, i, &err) != GOPRO_OK) fail_msg("%s", err.msg);
+    gopro_plan_free(&p);
+    gopro_model_free(&m);
+    gopro_config_free(&c);
+}
+
+static void estimates(void **state)
+{
+    const world *w = *state;
+    char large[96];
+    gopro_estimate e[2], kept[2];
+    snprintf(large, sizeof large, "%s/large", w->dir);
+    make_large(large);
+    estimate(e, w, "tip_adapter", "0");
+    assert_true(!e[0].done && e[0].seconds == 0 && e[1].seconds == 0); /* no epochs */
+    estimate(e, w, "gopro", "0");
+    assert_true(e[0].seconds > 0 && e[0].seconds == e[1].seconds); /* measured once for all seeds */
+    estimate(kept, w, "gopro", "2048");
+    assert_true(kept[0].peak_rss_mib >= e[0].peak_rss_mib + 20); /* four shots of 7.3 MiB once decoded */
+    estimate(kept, w, "gopro", "10");
+    assert_true(kept[0].peak_rss_mib <= e[0].peak_rss_mib + 18); /* of which 10 MiB are kept */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(null_arguments), cmocka_unit_test(options_by_name),
-                                       cmocka_unit_test_setup_teardown(train_and_predict, setup, teardown)};
+                                       cmocka_unit_test_setup_teardown(train_and_predict, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(estimates, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

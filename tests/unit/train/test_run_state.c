@@ -23,11 +23,14 @@ static void spread(void **state)
 {
     (void)state;
     gp_train_state s;
-    const gp_real same[] = {3, 4, 3, 4}, opposite[] = {3, 4, -3, -4}, more[] = {1, 0, 0, 1, 1, 1};
+    const gp_real axes[] = {3, 0, 0, 4}, same[] = {3, 4, 3, 4}, opposite[] = {3, 4, -3, -4}, more[] = {1, 0, 0, 1, 1, 1};
     assert_int_equal(gp_train_state_init(&s, 2, NULL), GOPRO_OK);
     close_to(gp_epoch_sums_spread(&s.sums), 0, 0);
     gp_epoch_sums_shift(&s.sums, same, 2);
     close_to(gp_epoch_sums_spread(&s.sums), 0, 1e-7);
+    gp_epoch_sums_clear(&s.sums);
+    gp_epoch_sums_shift(&s.sums, axes, 2); /* mean (1.5, 2), each 2.5 from it, lengths 3 and 4 */
+    close_to(gp_epoch_sums_spread(&s.sums), 2.5 / 3.5, 1e-12);
     gp_epoch_sums_clear(&s.sums);
     gp_epoch_sums_shift(&s.sums, opposite, 2);
     close_to(gp_epoch_sums_spread(&s.sums), 1, 1e-12);
@@ -37,6 +40,22 @@ static void spread(void **state)
     /* mean (2/3, 2/3); squared distances 5/9, 5/9, 2/9: variance 12/27; mean length (2 + sqrt 2)/3 */
     close_to(gp_epoch_sums_spread(&s.sums), sqrt(12.0 / 27) / ((2 + sqrt(2.0)) / 3), 1e-12);
     gp_train_state_free(&s);
+}
+
+static void drift(void **state)
+{
+    (void)state;
+    gp_real from[] = {3, 4, 0, 0};
+    const size_t shape[] = {2, 2};
+    gp_learner l = {.ctx0 = from};
+    close_to(gp_learner_drift(&l), 0, 0); /* nothing to learn */
+    l.p = gp_params_create();
+    assert_int_equal(gp_params_add(l.p, "ctx", shape, 2, GP_INIT_COPY, 0, from, NULL), GOPRO_OK);
+    assert_int_equal(gp_params_finish(l.p, 1, NULL), GOPRO_OK);
+    close_to(gp_learner_drift(&l), 0, 0);
+    gp_param(l.p, "ctx").v[3] = 1;
+    close_to(gp_learner_drift(&l), 0.2, 1e-6);
+    gp_params_free(&l.p);
 }
 
 static void best_scale(void **state)
@@ -125,7 +144,7 @@ static void what_matters(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(spread), cmocka_unit_test(best_scale), cmocka_unit_test(metrics_log),
-                                       cmocka_unit_test(what_matters)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(spread), cmocka_unit_test(drift), cmocka_unit_test(best_scale),
+                                       cmocka_unit_test(metrics_log), cmocka_unit_test(what_matters)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,7 +91,7 @@ static void put(gp_st_writer *w, const geometry *g, const char *name, size_t a, 
     char full[160];
     size_t rank = d ? 4 : c ? 3 : b ? 2 : a ? 1 : 0;
     eighth[0] = 0.125f;
-    for (size_t i = 1; eighth[i] == 0.0f && i < GP_COUNT(eighth); i++) eighth[i] = 0.125f;
+    for (size_t i = 1; i < GP_COUNT(eighth) && eighth[i] == 0.0f; i++) eighth[i] = 0.125f;
     snprintf(full, sizeof full, "%s%s", g->prefix ? g->prefix : "", name);
     gp_st_writer_add(w, full, GP_DT_F32, shape, rank, eighth, false);
 }
