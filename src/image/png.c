@@ -51,7 +51,7 @@ static gopro_status decode_palette(gp_image *im, spng_ctx *ctx, unsigned depth, 
     for (uint32_t y = 0; rc == 0 && y < im->h; y++)
         for (size_t x = 0; x < im->w; x++, out += 3) {
             const size_t bit = x * depth;
-            const unsigned i = packed[y * stride + bit / 8] >> (8 - depth - bit % 8) & ((1u << depth) - 1);
+            const unsigned i = (unsigned)packed[y * stride + bit / 8] >> (8 - depth - bit % 8) & ((1u << depth) - 1);
             memcpy(out, colour[i], 3);
         }
     free(packed);

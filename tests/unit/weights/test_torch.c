@@ -28,7 +28,7 @@ typedef struct archive {
 static void le(gp_str *s, uint64_t v, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++) {
-        char c = i < 8 ? (char)(v >> 8 * i) : 0;
+        char c = (char)(i < 8 ? v >> 8 * i : 0);
         gp_str_addn(s, &c, 1);
     }
 }
