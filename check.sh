@@ -16,7 +16,7 @@ run() {
   local name=$1 log=$logs/$1.log start=$SECONDS status=0 tests lost line
   shift
   "$@" >"$log" 2>&1 </dev/null || status=$?
-  line=$(grep -E 'tests passed, [0-9]+ tests failed out of [0-9]+' "$log" | tail -n 1)
+  line=$(grep -aE 'tests passed, [0-9]+ tests failed out of [0-9]+' "$log" | tail -n 1)
   if [ -n "$line" ]; then
     lost=$(sed -E 's/.* ([0-9]+) tests failed.*/\1/' <<<"$line")
     tests=$(sed -E 's/.* out of ([0-9]+).*/\1/' <<<"$line")
@@ -29,7 +29,7 @@ run() {
   failed=$((failed + lost))
   printf '%-10s %4d s  %3d passed, %d failed\n' "$name" $((SECONDS - start)) $((tests - lost)) "$lost"
   if [ "$lost" -gt 0 ]; then
-    grep -nE 'error:|warning:|FAILED|\*\*\*Failed|ERROR|runtime error' "$log" | head -n 40
+    grep -anE 'error:|warning:|FAILED|\*\*\*Failed|ERROR|runtime error' "$log" | head -n 40
     tail -n 25 "$log"
   fi
 }
@@ -97,8 +97,9 @@ tsan() {
     test_in tsan -R "^($(tr '\n' '|' <<<"$targets" | sed 's/|$//'))\$"
 }
 
+# The second compiler: everything builds, the unit tests and fuzz corpora run; the program itself is tested by the release and asan stages.
 clang() {
-  configure clang Release -DCMAKE_C_COMPILER=clang && build clang && test_in clang -LE gradcheck
+  configure clang Release -DCMAKE_C_COMPILER=clang && build clang && test_in clang -LE 'gradcheck|cli'
 }
 
 all="deps format layers links notice release symbols asan tsan clang"
