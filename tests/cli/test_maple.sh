@@ -63,7 +63,7 @@ expect 0 'skipped' "$gopro" train --model m --data torn --out torn2 --subset bas
 # Settings: depth is cut to the towers, fewer and more tokens, contradictions.
 expect 0 'HM' "$gopro" train --model m --data d --out deep --subset base $options maple.depth=128
 expect 0 'HM' "$gopro" train --model m --data d --out shallow --subset base $options maple.depth=1
-check "the depth has no effect" sh -c '! cmp -s deep/result.json shallow/result.json'
+check "the depth has no effect" python3 -c 'import json; a, b = (json.load(open(f"{d}/result.json"))["test"]["base"]["nll"] for d in ("deep", "shallow")); assert a != b, a'
 check "prompts beyond the depth are kept" sh -c '! grep -aq compound_prompts shallow/prompt.safetensors'
 expect 0 'HM' "$gopro" train --model m --data d --out m1 --subset base $options M=1
 expect 0 'HM' "$gopro" train --model m --data d --out m6 --subset base $options M=6
