@@ -3,7 +3,7 @@
 gopro=$1
 source_dir=$2
 make_fixture=$3
-export GOPRO_MODEL= NO_COLOR=1
+export GOPRO_MODEL= NO_COLOR=1 LC_ALL=C.UTF-8
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/gopro-test.XXXXXX")
 trap 'chmod -R u+w "$scratch"; rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
