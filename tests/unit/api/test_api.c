@@ -286,17 +286,18 @@ static void estimates(void **state)
 {
     const world *w = *state;
     char large[96];
-    gopro_estimate e[2], kept[2];
+    gopro_estimate e[2], some[2], all[2];
     snprintf(large, sizeof large, "%s/large", w->dir);
     make_large(large);
     estimate(e, w, "tip_adapter", "0");
     assert_true(!e[0].done && e[0].seconds == 0 && e[1].seconds == 0); /* no epochs */
     estimate(e, w, "gopro", "0");
     assert_true(e[0].seconds > 0 && e[0].seconds == e[1].seconds); /* measured once for all seeds */
-    estimate(kept, w, "gopro", "2048");
-    assert_true(kept[0].peak_rss_mib >= e[0].peak_rss_mib + 20); /* four shots of 7.3 MiB once decoded */
-    estimate(kept, w, "gopro", "10");
-    assert_true(kept[0].peak_rss_mib <= e[0].peak_rss_mib + 18); /* of which 10 MiB are kept */
+    /* Four shots of 7.3 MiB once decoded.  In this order, as what a process holds only grows (a sanitizer keeps freed memory for long). */
+    estimate(some, w, "gopro", "10");
+    estimate(all, w, "gopro", "2048");
+    assert_true(all[0].peak_rss_mib >= e[0].peak_rss_mib + 20);
+    assert_true(all[0].peak_rss_mib >= some[0].peak_rss_mib + 12); /* of which 10 MiB are kept */
 }
 
 int main(void)
