@@ -230,6 +230,7 @@ def differences(expected, found):
 
 def compare(a):
     oracle, work = Oracle(a.oracle), a.work or tempfile.mkdtemp()
+    os.makedirs(work, exist_ok=True)
     geometries, failed, total, worst = {}, 0, 0, {}
     for method in a.methods.split(",") if a.methods else CASES:
         for i, options in enumerate(CASES[method]):
