@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every number of docs/RESULTS.md: all systems in the three protocols, two ablations and a figure, on the embedded data with the small CLIP.
+# All systems in the three protocols, two ablations and a figure on the embedded data with the small CLIP.
 # usage: embedded/results.sh [OUT [PART ...]]   OUT: run folders and reports (default runs/results); what is there is not repeated.
 # PART: b2n xd dg losses tokens tsne (default: all).  At the end docs/results is written anew.
 # SPDX-License-Identifier: Apache-2.0
