@@ -65,6 +65,8 @@ const gp_opt gp_opts[] = {
     REAL_OPT("views.scale_min", "0.08", 1e-4, 1,
              "smallest part of the image's area that a crop keeps, in every training view (MoCo's and SLIP's too)"),
     REAL_OPT("views.scale_max", "1", 1e-4, 1, "largest part of the image's area that a crop keeps, in every training view"),
+    INT_OPT("views.fixed", "0", 0, 100000,
+            "sets of views of every image that the epochs use in turn, the frozen image tower running once for each; 0: fresh views"),
 
     CHOICE_OPT("gopro.frg_norm", "rms", "rms|unit|none", "scale of the rescaled features: sqrt(width), 1 or as they come"),
     BOOL_OPT("gopro.frg_center", "1", "subtract the mean statistics of the training shots"),

@@ -69,21 +69,39 @@ static slot *open_slot(gp_loader *l)
     return s;
 }
 
-static gopro_status make_item(gp_loader *l, gp_batch *b, size_t j, gopro_error *err)
+gopro_status gp_loader_views(float *const x[GP_LOADER_VIEWS], const gp_image_store *s, const gp_view_config *c, uint64_t seed, size_t epoch,
+                             size_t sample, gopro_error *err)
 {
     gp_image own;
     const gp_image *im;
-    float *x[GP_LOADER_VIEWS];
-    for (size_t v = 0; v < GP_LOADER_VIEWS; v++) x[v] = b->view[v] ? b->view[v] + j * l->item_floats : NULL;
-    gopro_status st = gp_image_store_get(l->store, b->sample[j], &own, &im, err);
-    float *augmix = l->c.view.augmix_first && j > 0 ? x[2] : NULL; /* of the batch's first image, drawn for this one */
-    if (st == GOPRO_OK) st = gp_views_make(x[0], x[1], augmix ? NULL : x[2], im, &l->c.view, l->c.seed, b->epoch, b->sample[j], err);
+    gopro_status st = gp_image_store_get(s, sample, &own, &im, err);
+    if (st == GOPRO_OK && (x[0] || x[1] || x[2])) st = gp_views_make(x[0], x[1], x[2], im, c, seed, epoch, sample, err);
     for (uint32_t a = 0; a < 2 && st == GOPRO_OK; a++)
-        if (x[3 + a]) st = gp_ssl_view_make(x[3 + a], im, &l->c.view, l->c.seed, b->epoch, b->sample[j], a, err);
+        if (x[3 + a]) st = gp_ssl_view_make(x[3 + a], im, c, seed, epoch, sample, a, err);
     gp_image_free(&own);
-    if (st != GOPRO_OK || !augmix) return st;
-    st = gp_image_store_get(l->store, b->sample[0], &own, &im, err);
-    if (st == GOPRO_OK) st = gp_views_augmix(augmix, im, &l->c.view, l->c.seed, b->epoch, b->sample[0], b->sample[j], err);
+    return st;
+}
+
+static gopro_status make_item(gp_loader *l, gp_batch *b, size_t j, gopro_error *err)
+{
+    const size_t draw = l->c.fixed ? b->epoch % l->c.fixed : b->epoch;
+    float *x[GP_LOADER_VIEWS], *augmix = NULL;
+    bool any = false;
+    for (size_t v = 0; v < GP_LOADER_VIEWS; v++) {
+        x[v] = b->view[v] ? b->view[v] + j * l->item_floats : NULL;
+        any = any || x[v];
+    }
+    if (!any) return GOPRO_OK;
+    if (l->c.view.augmix_first && j > 0) { /* of the batch's first image, drawn for this one */
+        augmix = x[2];
+        x[2] = NULL;
+    }
+    GP_TRY(gp_loader_views(x, l->store, &l->c.view, l->c.seed, draw, b->sample[j], err));
+    if (!augmix) return GOPRO_OK;
+    gp_image own;
+    const gp_image *im;
+    gopro_status st = gp_image_store_get(l->store, b->sample[0], &own, &im, err);
+    if (st == GOPRO_OK) st = gp_views_augmix(augmix, im, &l->c.view, l->c.seed, draw, b->sample[0], b->sample[j], err);
     gp_image_free(&own);
     return st;
 }

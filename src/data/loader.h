@@ -32,13 +32,18 @@ typedef struct gp_batch {
 
 typedef struct gp_loader_config {
     gp_view_config view;
-    bool want[GP_LOADER_VIEWS];
+    bool want[GP_LOADER_VIEWS]; /* none: the batches say only which images they are, and no image is decoded */
     size_t batch;
     size_t epochs, first_epoch; /* batches of epochs first_epoch .. epochs-1 are made */
     uint64_t seed;
+    size_t fixed;   /* sets of views that the epochs use in turn; 0: fresh ones in every epoch */
     size_t threads; /* loader threads, >= 1 */
     size_t ahead;   /* batches prepared ahead, >= 1 */
 } gp_loader_config;
+
+/* The views of one image as a batch of that epoch holds them (but for augmix_first, which needs the batch); x[v] NULL: not made. */
+gopro_status gp_loader_views(float *const x[GP_LOADER_VIEWS], const gp_image_store *s, const gp_view_config *c, uint64_t seed, size_t epoch,
+                             size_t sample, gopro_error *err);
 
 typedef struct gp_loader gp_loader;
 /* Batches of every epoch in order: a fresh permutation per epoch, last incomplete batch dropped if there is a full one (METHODS 5.3). */

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "data/bytes.h"
 #include "eval/plan.h"
+#include "train/fixed_views.h"
 
 static bool exists(char *path) /* takes the path */
 {
@@ -192,7 +193,7 @@ static gopro_status probe(gp_estimate *e, const gp_plan *p, const gp_unit *u, co
     gp_dataset *data = NULL;
     gp_draw draw = {0};
     gp_labelset ls = {0};
-    double step = 0.0;
+    double step = 0.0, tower = 0.0;
     gopro_status st;
     gp_data_rules rules = gp_data_rules_of(o);
     rules.skip_bad_images = true;
@@ -201,9 +202,16 @@ static gopro_status probe(gp_estimate *e, const gp_plan *p, const gp_unit *u, co
     GP_CHECK(gp_labelset_make(&ls, data, &draw, p->protocol == GP_B2N ? GP_BASE : GP_ALL, err));
     gp_peak_rss_reset();
     GP_CHECK(gp_learner_create(&l, p->bb, o, ls.class_name, ls.K, err));
-    GP_CHECK(gp_train_probe(&step, l, ls.class_name, ls.K, err));
+    GP_CHECK(gp_train_probe(&step, &tower, l, ls.class_name, ls.K, err));
     e->mib = gp_peak_rss_mib() + shots_mib(data, &ls, o);
-    e->seconds = step * (double)gp_loader_iters(ls.n_train, (size_t)gp_opt_int(o, "optim.batch")) * (double)gp_learner_epochs(l);
+    const double batch = (double)gp_opt_int(o, "optim.batch");
+    const size_t sets = gp_fixed_views_possible(l) ? gp_fixed_views_sets(l) : 0;
+    if (sets) {
+        e->mib += gp_fixed_views_bytes(l, ls.n_train) >> 20;
+        e->seconds = tower / batch * (double)(sets * ls.n_train);
+        step -= tower;
+    }
+    e->seconds += step * (double)gp_loader_iters(ls.n_train, (size_t)batch) * (double)gp_learner_epochs(l);
 out:
     gp_learner_free(&l);
     gp_labelset_free(&ls);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "train/fixed_views.h"
 #include "train/metrics_log.h"
 #include "train/train.h"
 
@@ -18,18 +19,21 @@ typedef struct loop {
     gp_classes classes;
     gp_image_store *store;
     gp_loader *loader;
-    gp_item *item; /* the shots that can be read */
+    gp_fixed_views *fixed; /* NULL: the image tower runs in every step */
+    gp_item *item;         /* the shots that can be read */
     size_t n, iters, epochs, batch;
     gp_view_kind kind[GP_MAX_VIEWS];
     char *metrics, *checkpoint;
     double t0; /* of this process, for the rate */
     size_t images_since_t0, steps_since_t0;
     double epoch_t0;
+    double tower_s; /* of the last step: what the frozen image tower took */
 } loop;
 
 static void loop_free(loop *p)
 {
     gp_loader_free(&p->loader);
+    gp_fixed_views_free(&p->fixed);
     gp_image_store_free(&p->store);
     gp_classes_close(&p->classes);
     free(p->item);
@@ -63,13 +67,15 @@ static gopro_status readable_shots(loop *p, gopro_error *err)
 static gopro_status open_loader(loop *p, gopro_error *err)
 {
     const gp_options *o = p->l->opt;
-    gp_loader_config lc = {.want = {true}, .batch = p->batch, .ahead = 3};
+    gp_loader_config lc = {.batch = p->batch, .ahead = 3, .fixed = gp_fixed_views_sets(p->l)};
     lc.first_epoch = p->s->epoch;
     lc.epochs = p->epochs;
     lc.seed = (uint64_t)gp_opt_int(o, "seed");
     lc.threads = gp_max_size(1, (size_t)gp_opt_int(o, "loader.threads"));
     gp_backbone_views(&lc.view, p->l->bb, o);
-    for (size_t v = 1; v < GP_MAX_VIEWS; v++) {
+    if (lc.fixed && gp_fixed_views_possible(p->l))
+        GP_TRY(gp_fixed_views_create(&p->fixed, p->l, &lc.view, p->store, p->n, p->j->watch, err));
+    for (size_t v = 0; v < GP_MAX_VIEWS && !p->fixed; v++) {
         if (p->kind[v] != GP_VIEW_NONE) lc.want[p->kind[v] - GP_VIEW_CROP] = true;
     }
     return gp_loader_create(&p->loader, p->store, p->item, p->n, &lc, err);
@@ -141,27 +147,39 @@ static void add_step(loop *p, const gp_step *st)
     if (st->ctx_shift) gp_epoch_sums_shift(e, st->ctx_shift, st->B);
 }
 
-static gopro_status step(loop *p, const gp_batch *b, double lr, gopro_error *err)
+/* The batch's views after the frozen tower: computed, or kept from before. */
+static gopro_status views(loop *p, const gp_batch *b, gp_view view[GP_MAX_VIEWS], gopro_error *err)
 {
-    gp_learner *l = p->l;
-    gp_tape_mark mark = gp_tape_mark_get(l->tape);
-    gp_step s = gp_learner_step(l, &p->classes, b->B);
+    const gp_learner *l = p->l;
+    gp_arena *a = gp_tape_arena(l->tape);
     const float *pixels[GP_MAX_VIEWS] = {NULL};
     bool stats[GP_MAX_VIEWS] = {false};
-    s.label = b->label;
-    s.training = true;
+    if (p->fixed) return gp_fixed_views_get(p->fixed, view, a, b->sample, b->B, b->epoch, err);
     for (size_t v = 0; v < GP_MAX_VIEWS; v++) {
         if (p->kind[v] == GP_VIEW_NONE) continue;
         pixels[v] = b->view[p->kind[v] - GP_VIEW_CROP];
         stats[v] = (l->method->wants & GP_WANT_STATS) != 0;
     }
+    const double t0 = gp_seconds();
+    const gopro_status st = gp_step_views(l->method, l->bb->model, a, view, pixels, b->B, stats, err);
+    p->tower_s = gp_seconds() - t0;
+    return st;
+}
+
+static gopro_status step(loop *p, const gp_batch *b, double lr, gopro_error *err)
+{
+    gp_learner *l = p->l;
+    gp_tape_mark mark = gp_tape_mark_get(l->tape);
+    gp_step s = gp_learner_step(l, &p->classes, b->B);
+    s.label = b->label;
+    s.training = true;
     size_t dims = p->s->sums.n_shift_dims;
     s.ctx_shift = dims ? gp_arena_alloc(gp_tape_arena(l->tape), b->B * dims, sizeof *s.ctx_shift) : NULL;
     s.logits = gp_arena_alloc(gp_tape_arena(l->tape), b->B * s.K, sizeof *s.logits);
     s.log = log_of(p);
     gp_params_zero_grad(l->p);
     gopro_status st = gp_arena_failed(gp_tape_arena(l->tape)) ? gp_fail_nomem(err, b->B * dims * sizeof(gp_real), "a step") : GOPRO_OK;
-    if (st == GOPRO_OK) st = gp_step_views(l->method, l->bb->model, gp_tape_arena(l->tape), s.view, pixels, b->B, stats, err);
+    if (st == GOPRO_OK) st = views(p, b, s.view, err);
     if (st == GOPRO_OK) st = gp_step_run(l->method, l->tape, &s, err);
     if (st == GOPRO_OK) {
         gp_sgd o = {.momentum = gp_opt_real(l->opt, "optim.momentum"), .weight_decay = gp_opt_real(l->opt, "optim.weight_decay")};
@@ -287,7 +305,7 @@ out:
     return st;
 }
 
-gopro_status gp_train_probe(double *seconds, gp_learner *l, const char *const *class_name, size_t K, gopro_error *err)
+gopro_status gp_train_probe(double *seconds, double *tower_s, gp_learner *l, const char *const *class_name, size_t K, gopro_error *err)
 {
     const gp_clip_arch *a = gp_model_arch(l->bb->model);
     size_t B = (size_t)gp_opt_int(l->opt, "optim.batch"), px = 3 * a->image * a->image;
@@ -312,6 +330,7 @@ gopro_status gp_train_probe(double *seconds, gp_learner *l, const char *const *c
     double t0 = gp_seconds();
     GP_CHECK(step(&p, &b, 0.0, err));
     *seconds = gp_seconds() - t0;
+    *tower_s = p.tower_s;
 out:
     for (size_t v = 0; v < GP_LOADER_VIEWS; v++) free(b.view[v]);
     free(b.label);

@@ -83,6 +83,59 @@ static json_t *identity_json(const gp_run_identity *id)
     return j;
 }
 
+/* Is this the default of option `key`?  False for what is no option. */
+static bool is_default(const char *key, const json_t *value)
+{
+    gp_options *o = gp_options_create();
+    bool same = false;
+    for (size_t i = 0; o && i < gp_n_opts; i++) {
+        if (strcmp(gp_opts[i].name, key) != 0) continue;
+        char *v = gp_option_text(o, i);
+        same = v && strcmp(v, json_string_value(value)) == 0;
+        free(v);
+    }
+    gp_options_free(&o);
+    return same;
+}
+
+/* An option that a folder does not name came after it: it had its default there. */
+static bool same_value(const json_t *have, const char *key, const json_t *want)
+{
+    const json_t *h = json_object_get(have, key);
+    return h ? json_equal(h, want) : is_default(key, want);
+}
+
+static bool same_identity(const json_t *have, const json_t *want)
+{
+    const char *key;
+    json_t *v;
+    bool same = json_is_object(have);
+    json_object_foreach((json_t *)(uintptr_t)want, key, v) same = same && same_value(have, key, v);
+    json_object_foreach((json_t *)(uintptr_t)have, key, v) same = same && json_object_get(want, key);
+    return same;
+}
+
+/* Of the identity without options at their defaults: the same for a later version with more options. */
+static gopro_status hash_identity(char hex[65], const json_t *identity, gopro_error *err)
+{
+    json_t *j = json_object();
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)(uintptr_t)identity, key, v)
+    {
+        if (!is_default(key, v)) json_object_set(j, key, v);
+    }
+    char *text = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_decref(j);
+    if (!text) return gp_fail_nomem(err, 0, "a run folder");
+    gp_sha256 c;
+    gp_sha256_init(&c);
+    gp_sha256_add(&c, text, strlen(text));
+    gp_sha256_hex(&c, hex);
+    free(text);
+    return GOPRO_OK;
+}
+
 /* The first thing in which a folder's identity differs from ours. */
 static gopro_status other_run(const char *path, const json_t *have, const json_t *want, gopro_error *err)
 {
@@ -91,7 +144,7 @@ static gopro_status other_run(const char *path, const json_t *have, const json_t
     json_object_foreach((json_t *)(uintptr_t)want, key, v)
     {
         const char *h = json_string_value(json_object_get(have, key));
-        if (h && strcmp(h, json_string_value(v)) == 0) continue;
+        if (same_value(have, key, v)) continue;
         return gp_fail(err, GOPRO_E_INVALID,
                        "run folder '%s' holds a run of another configuration (%s is '%.40s' there, '%.40s' here); give another folder, or "
                        "remove it",
@@ -156,7 +209,7 @@ static gopro_status find_state(gp_rundir *r, const gp_run_identity *id, json_t *
         if (st == GOPRO_OK) st = record(r, id, identity, err);
     } else if (!(have = json_load_file(path, 0, &je))) {
         st = gp_fail(err, GOPRO_E_FORMAT, "%s:%d: %s; remove the folder to start anew", path, je.line, je.text);
-    } else if (!json_equal(json_object_get(have, "identity"), identity)) {
+    } else if (!same_identity(json_object_get(have, "identity"), identity)) {
         st = other_run(r->path, json_object_get(have, "identity"), identity, err);
     } else {
         r->state = gp_path_exists(done) ? GP_RUN_DONE : GP_RUN_RESUME;
@@ -173,15 +226,11 @@ gopro_status gp_rundir_open(gp_rundir *r, const char *path, const gp_run_identit
     r->lock = -1;
     gopro_status st;
     json_t *identity = identity_json(id);
-    char *text = identity ? json_dumps(identity, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    if (!text || !(r->path = gp_strdup(path))) {
+    if (!identity || !(r->path = gp_strdup(path))) {
         st = gp_fail_nomem(err, 0, "a run folder");
         goto out;
     }
-    gp_sha256 c;
-    gp_sha256_init(&c);
-    gp_sha256_add(&c, text, strlen(text));
-    gp_sha256_hex(&c, r->identity);
+    GP_CHECK(hash_identity(r->identity, identity, err));
     GP_CHECK(gp_mkdirs(path, err));
     st = gp_lock_dir(&r->lock, path, err);
     r->in_use = st == GOPRO_E_INVALID;
@@ -189,7 +238,6 @@ gopro_status gp_rundir_open(gp_rundir *r, const char *path, const gp_run_identit
     GP_CHECK(find_state(r, id, identity, err));
 out:
     json_decref(identity);
-    free(text);
     if (st != GOPRO_OK) gp_rundir_close(r);
     return st;
 }
@@ -211,7 +259,7 @@ gopro_status gp_rundir_check(const char *path, const gp_backbone *bb, const gp_o
     if (st == GOPRO_OK && old) /* what cannot be read is left to the run itself */
         json_object_foreach(want, key, v)
         {
-            if (json_equal(json_object_get(old, key), v)) continue;
+            if (same_value(old, key, v)) continue;
             st = other_run(path, old, want, err);
             break;
         }

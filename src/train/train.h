@@ -27,8 +27,8 @@ typedef struct gp_train_job {
  * NUMERIC for a non-finite loss, naming epoch, step and term.  s: free with gp_train_state_free whatever the status. */
 gopro_status gp_train(const gp_train_job *j, gp_train_state *s, gopro_error *err);
 
-/* One training step on blank images: how long a run will take and how much memory. */
-gopro_status gp_train_probe(double *seconds, gp_learner *l, const char *const *class_name, size_t K, gopro_error *err);
+/* One training step on made-up images: how long a run will take and how much memory.  tower_s: the frozen image tower's part. */
+gopro_status gp_train_probe(double *seconds, double *tower_s, gp_learner *l, const char *const *class_name, size_t K, gopro_error *err);
 
 /* Gives the method the clean shots' features, if it keeps any of them. */
 gopro_status gp_train_fit(gp_learner *l, const char *root, const gp_item *item, size_t n, gopro_error *err);

@@ -45,6 +45,10 @@ expect 0 'already done' "$gopro" train --model m --data d --out one --subset bas
 check "a finished run was written again" test "$stamp" = "$(stat -c %Y.%i one/prompt.safetensors one/result.json)"
 expect 2 "another configuration.*optim.epochs is '6' there, '7' here" "$gopro" train --model m --data d --out one --subset base shots=4 optim.epochs=7
 expect 2 'another configuration.*subset' "$gopro" train --model m --data d --out one --subset all $options
+# An option that the folder does not name, because it is younger: it had its default there.
+sed -i '/"views.fixed"/d' one/run.json
+expect 0 'already done' "$gopro" train --model m --data d --out one --subset base $options
+expect 2 "another configuration.*views.fixed is 'absent' there, '2' here" "$gopro" train --model m --data d --out one --subset base $options views.fixed=2
 # The recorded configuration repeats the run.
 expect 0 'HM' "$gopro" train --model m --data d --out again --subset base --config one/config.yaml
 same one/prompt.safetensors again/prompt.safetensors
