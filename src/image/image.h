@@ -21,6 +21,9 @@ gopro_status gp_image_decode_rgba(gp_image *im, const uint8_t *data, size_t size
                                   gopro_error *err);                                     /* PNG only; for pretraining drawings */
 gopro_status gp_image_read(gp_image *im, const char *path, gopro_error *err);            /* DATA error names the file */
 gopro_status gp_image_write_png(const gp_image *im, const char *path, gopro_error *err); /* atomic */
+/* The file in memory, malloc'ed: PNG of 3 or 4 channels; JPEG of 3, quality 1 to 100, colours at half the resolution. */
+gopro_status gp_image_encode_png(uint8_t **data, size_t *size, const gp_image *im, gopro_error *err);
+gopro_status gp_image_encode_jpeg(uint8_t **data, size_t *size, const gp_image *im, int quality, gopro_error *err);
 bool gp_image_known_name(const char *name); /* .jpg .jpeg .png .webp .gif, any case: what a folder scan takes for an image */
 
 typedef enum gp_filter { GP_BILINEAR, GP_BICUBIC } gp_filter;

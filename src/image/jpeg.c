@@ -99,3 +99,27 @@ out:
     tjDestroy(tj);
     return st;
 }
+
+gopro_status gp_image_encode_jpeg(uint8_t **data, size_t *size, const gp_image *im, int quality, gopro_error *err)
+{
+    *data = NULL;
+    *size = 0;
+    if (!im->px || im->channels != 3 || im->w > 65535 || im->h > 65535 || quality < 1 || quality > 100)
+        return gp_fail(err, GOPRO_E_INVALID, "cannot encode %u x %u pixels of %u channels as JPEG of quality %d", im->w, im->h, im->channels,
+                       quality);
+    unsigned long n = tjBufSize((int)im->w, (int)im->h, TJSAMP_420);
+    unsigned char *out = malloc(n);
+    tjhandle tj = tjInitCompress();
+    gopro_status st = out && tj ? GOPRO_OK : gp_fail_nomem(err, n, "a JPEG file");
+    if (st == GOPRO_OK && tjCompress2(tj, im->px, (int)im->w, 0, (int)im->h, TJPF_RGB, &out, &n, TJSAMP_420, quality,
+                                      TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT) != 0)
+        st = gp_fail(err, GOPRO_E_INVALID, "cannot encode as JPEG: %s", tjGetErrorStr2(tj));
+    if (tj) tjDestroy(tj);
+    if (st == GOPRO_OK) {
+        *data = out;
+        *size = n;
+    } else {
+        free(out);
+    }
+    return st;
+}

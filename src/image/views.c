@@ -114,8 +114,6 @@ static int int_level(gp_rng *r, int severity, double max)
     return (int)(level(r, severity) * max / 10.0);
 }
 
-typedef gopro_status aug_op(gp_image *im, int severity, gp_rng *r, gopro_error *err);
-
 static gopro_status op_autocontrast(gp_image *im, int severity, gp_rng *r, gopro_error *err)
 {
     (void)severity, (void)r, (void)err;
@@ -174,8 +172,17 @@ static gopro_status op_translate_y(gp_image *im, int severity, gp_rng *r, gopro_
     return gp_affine(im, (const double[6]){1.0, 0.0, 0.0, 0.0, 1.0, g}, err);
 }
 
-static aug_op *const aug_ops[] = {op_autocontrast, op_equalize, op_posterize,   op_rotate,     op_solarize,
-                                  op_shear_x,      op_shear_y,  op_translate_x, op_translate_y};
+const gp_augmix_op gp_augmix_ops[GP_AUGMIX_OPS] = {
+    {"autocontrast", op_autocontrast},
+    {"equalize", op_equalize},
+    {"posterize", op_posterize},
+    {"rotate", op_rotate},
+    {"solarize", op_solarize},
+    {"shear_x", op_shear_x},
+    {"shear_y", op_shear_y},
+    {"translate_x", op_translate_x},
+    {"translate_y", op_translate_y},
+};
 
 static double exponential(gp_rng *r)
 {
@@ -215,7 +222,7 @@ gopro_status gp_augmix(float *x, const gp_image *crop, const float mean[3], cons
         memcpy(im.px, crop->px, bytes);
         const uint32_t depth = 1 + gp_rng_below(r, AUGMIX_DEPTH);
         for (uint32_t d = 0; d < depth && st == GOPRO_OK; d++)
-            st = aug_ops[gp_rng_below(r, (uint32_t)GP_COUNT(aug_ops))](&im, severity, r, err);
+            st = gp_augmix_ops[gp_rng_below(r, GP_AUGMIX_OPS)].apply(&im, severity, r, err);
         const double share = sum > 0.0 ? w[i] / sum : 1.0 / AUGMIX_WIDTH;
         if (st == GOPRO_OK) add_normalised(x, &im, mean, std, (float)(m * share), false);
     }

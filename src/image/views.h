@@ -66,6 +66,13 @@ void gp_equalize(gp_image *im);
 /* Output pixel (X,Y) reads input (a(X+.5)+b(Y+.5)+c, d(X+.5)+e(Y+.5)+f), bilinear, black outside (METHODS 4.4). */
 gopro_status gp_affine(gp_image *im, const double coeff[6], gopro_error *err);
 gopro_status gp_rotate(gp_image *im, double degrees, gopro_error *err);
+/* AugMix's operations, each of a level drawn up to severity. */
+typedef struct gp_augmix_op {
+    const char *name;
+    gopro_status (*apply)(gp_image *im, int severity, gp_rng *r, gopro_error *err);
+} gp_augmix_op;
+#define GP_AUGMIX_OPS 9
+extern const gp_augmix_op gp_augmix_ops[GP_AUGMIX_OPS];
 gopro_status gp_augmix(float *x /* [3,h,w] normalised */, const gp_image *crop, const float mean[3], const float std[3], int severity,
                        gp_rng *r, gopro_error *err);
 
