@@ -105,8 +105,8 @@ gopro_status gp_image_encode_jpeg(uint8_t **data, size_t *size, const gp_image *
     *data = NULL;
     *size = 0;
     if (!im->px || im->channels != 3 || im->w > 65535 || im->h > 65535 || quality < 1 || quality > 100)
-        return gp_fail(err, GOPRO_E_INVALID, "cannot encode %u x %u pixels of %u channels as JPEG of quality %d", im->w, im->h, im->channels,
-                       quality);
+        return gp_fail(err, GOPRO_E_INVALID, "cannot encode %u x %u pixels of %u channels as JPEG of quality %d", im->w, im->h,
+                       im->channels, quality);
     unsigned long n = tjBufSize((int)im->w, (int)im->h, TJSAMP_420);
     unsigned char *out = malloc(n);
     tjhandle tj = tjInitCompress();

@@ -173,14 +173,8 @@ static gopro_status op_translate_y(gp_image *im, int severity, gp_rng *r, gopro_
 }
 
 const gp_augmix_op gp_augmix_ops[GP_AUGMIX_OPS] = {
-    {"autocontrast", op_autocontrast},
-    {"equalize", op_equalize},
-    {"posterize", op_posterize},
-    {"rotate", op_rotate},
-    {"solarize", op_solarize},
-    {"shear_x", op_shear_x},
-    {"shear_y", op_shear_y},
-    {"translate_x", op_translate_x},
+    {"autocontrast", op_autocontrast}, {"equalize", op_equalize}, {"posterize", op_posterize}, {"rotate", op_rotate},
+    {"solarize", op_solarize},         {"shear_x", op_shear_x},   {"shear_y", op_shear_y},     {"translate_x", op_translate_x},
     {"translate_y", op_translate_y},
 };
 
