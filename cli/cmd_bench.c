@@ -1,12 +1,12 @@
-/* cmd_bench.c - gopro bench step: seconds, work, share of the GEMM peak and memory of one training step of a method on random weights.
- * SPDX-License-Identifier: Apache-2.0 */
+/* cmd_bench.c - gopro bench step|predict|gemm: seconds, work, share of the GEMM peak and memory, on random weights or those of a parity
+ * case. SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/options.h"
+#include "bench/bench.h"
 #include "cli.h"
-#include "train/bench.h"
 
 static void bench_log(void *user, gp_log_level level, const char *text)
 {
@@ -38,27 +38,97 @@ static gopro_status copy_options(gp_options **o, const gopro_config *config, gop
     return st;
 }
 
-static void print(const cli *c, const gp_bench_config *b, const gp_bench_result *r, const gp_compute *k)
+static void print_json(json_t *j)
 {
-    if (c->json) {
-        json_t *j = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "method", r->method, "precision",
-                              b->precision == GP_BF16 ? "bf16" : "f32", "kernels", k->k->name, "threads", (json_int_t)gp_pool_size(k->pool),
-                              "batch", (json_int_t)b->batch, "classes", (json_int_t)b->classes, "step_s", r->median_s, "step_min_s",
-                              r->min_s, "step_max_s", r->max_s, "gflop", r->gflop, "gflops", r->gflop / r->median_s, "peak_gflops",
-                              r->peak_gflops, "fraction", r->fraction, "rss_mib", r->rss_mib);
-        char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
-        if (text) puts(text);
-        free(text);
-        json_decref(j);
-        return;
+    char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
+    if (text) puts(text);
+    free(text);
+    json_decref(j);
+}
+
+static const char *precision_name(gp_precision p)
+{
+    return p == GP_BF16 ? "bf16" : "f32";
+}
+
+static void result_json(const char *what, const gp_bench_config *b, const gp_bench_result *r, const gp_compute *k)
+{
+    json_t *j =
+        json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I}", "what", what, "method", r->method, "precision", precision_name(b->precision),
+                  "kernels", k->k->name, "threads", (json_int_t)gp_pool_size(k->pool), "batch", (json_int_t)r->batch, "classes",
+                  (json_int_t)r->classes, "M", (json_int_t)r->M, "repeats", (json_int_t)b->repeats);
+    const struct {
+        const char *key;
+        double value;
+    } number[] = {
+        {"_s", r->median_s},
+        {"_min_s", r->min_s},
+        {"_max_s", r->max_s},
+        {"_images_s", r->images_s},
+    };
+    for (size_t i = 0; i < sizeof number / sizeof number[0]; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "%s%s", what, number[i].key);
+        if (j) json_object_set_new(j, key, json_real(number[i].value));
     }
-    printf("%s step, ViT %zux%zu patch %zu, batch %zu, %zu classes, %s, %zu threads, kernels %s\n", r->title, b->arch.image, b->arch.image,
-           b->arch.patch, b->batch, b->classes, b->precision == GP_BF16 ? "bf16" : "f32", gp_pool_size(k->pool), k->k->name);
-    printf("seconds per step   %.3f (%.3f to %.3f, %zu steps)\n", r->median_s, r->min_s, r->max_s, b->repeats);
-    printf("work per step      %.1f GFLOP in matrix products\n", r->gflop);
+    json_t *rest = json_pack("{s:f,s:f,s:f,s:f,s:f}", "gflop", r->gflop, "gflops", r->gflop / r->median_s, "peak_gflops", r->peak_gflops,
+                             "fraction", r->fraction, "rss_mib", r->rss_mib);
+    if (j && rest) json_object_update(j, rest);
+    if (j && strcmp(what, "step") == 0) json_object_set_new(j, "loss", json_real(r->loss));
+    json_decref(rest);
+    print_json(j);
+}
+
+static void print(const char *what, const gp_bench_config *b, const gp_bench_result *r, const gp_compute *k)
+{
+    const bool step = strcmp(what, "step") == 0;
+    printf("%s %s, ViT %zux%zu patch %zu, batch %zu, %zu classes, %s, %zu threads, kernels %s\n", r->title, step ? "step" : "prediction",
+           r->arch.image, r->arch.image, r->arch.patch, r->batch, r->classes, precision_name(b->precision), gp_pool_size(k->pool),
+           k->k->name);
+    printf("seconds            %.4f (%.4f to %.4f, %zu repeats)\n", r->median_s, r->min_s, r->max_s, b->repeats);
+    if (r->images_s > 0.0) printf("of these           %.4f in the frozen image tower\n", r->images_s);
+    printf("work               %.1f GFLOP in matrix products\n", r->gflop);
     printf("rate               %.1f GFLOP/s, %.0f %% of the GEMM peak of this run (%.1f GFLOP/s)\n", r->gflop / r->median_s,
            100.0 * r->fraction, r->peak_gflops);
     printf("peak memory        %.0f MiB\n", r->rss_mib);
+}
+
+/* The shapes of both towers' linear layers. */
+static gopro_status gemm_table(const cli *c, gp_compute *k, gp_precision prec, const gp_clip_arch *a, gopro_error *err)
+{
+    static const size_t rows[] = {GP_ROW_BLOCK, 64, 16};
+    const struct {
+        const char *name;
+        size_t out, in;
+    } shape[] = {
+        {"image qkv", 3 * a->v.width, a->v.width}, {"image out", a->v.width, a->v.width},    {"image fc1", a->v.hidden, a->v.width},
+        {"image fc2", a->v.width, a->v.hidden},    {"text qkv", 3 * a->t.width, a->t.width}, {"text out", a->t.width, a->t.width},
+        {"text fc1", a->t.hidden, a->t.width},     {"text fc2", a->t.width, a->t.hidden},
+    };
+    json_t *list = json_array();
+    if (!c->json) printf("GFLOP/s in %s, %zu threads\n%-10s %5s %5s", precision_name(prec), gp_pool_size(k->pool), "layer", "out", "in");
+    for (size_t i = 0; !c->json && i < sizeof rows / sizeof rows[0]; i++) printf("  %4zu rows  backward", rows[i]);
+    if (!c->json) printf("\n");
+    gopro_status st = GOPRO_OK;
+    for (size_t s = 0; s < sizeof shape / sizeof shape[0] && st == GOPRO_OK; s++) {
+        if (!c->json) printf("%-10s %5zu %5zu", shape[s].name, shape[s].out, shape[s].in);
+        for (size_t i = 0; i < 2 * (sizeof rows / sizeof rows[0]) && st == GOPRO_OK; i++) {
+            double g = 0.0;
+            st = gp_bench_gemm(k, prec, shape[s].out, shape[s].in, rows[i / 2], i % 2, 0.25, &g, err);
+            if (c->json)
+                json_array_append_new(list, json_pack("{s:s,s:I,s:I,s:I,s:b,s:f}", "layer", shape[s].name, "out", (json_int_t)shape[s].out,
+                                                      "in", (json_int_t)shape[s].in, "rows", (json_int_t)rows[i / 2], "backward",
+                                                      (int)(i % 2), "gflops", g));
+            else
+                printf(i % 2 ? "  %8.0f" : "  %9.0f", g);
+        }
+        if (!c->json) printf("\n");
+    }
+    if (c->json)
+        print_json(json_pack("{s:s,s:s,s:I,s:O}", "what", "gemm", "precision", precision_name(prec), "threads",
+                             (json_int_t)gp_pool_size(k->pool), "products", list));
+    json_decref(list);
+    return st;
 }
 
 int cmd_bench(cli *c)
@@ -67,10 +137,18 @@ int cmd_bench(cli *c)
     gp_compute *compute = NULL;
     gp_options *o = NULL;
     gp_bench_result r;
-    gp_bench_config b = {.arch = gp_bench_vit_b16(), .classes = 50, .name_tokens = 2, .batch = 4, .repeats = 5};
-    if (c->n_arg != 1 || strcmp(c->arg[0], "step") != 0) return cli_usage(c, "which benchmark? 'step' is there");
+    const char *what = c->n_arg == 1 ? c->arg[0] : "";
+    const bool gemm = strcmp(what, "gemm") == 0, predict = strcmp(what, "predict") == 0;
+    gp_bench_config b = {.arch = gp_bench_vit_b16(), .classes = 50, .name_tokens = 2, .batch = predict ? 1 : 4, .repeats = 5};
+    if (!gemm && !predict && strcmp(what, "step") != 0) return cli_usage(c, "which benchmark? expected step, predict or gemm");
     if (!count(c, "classes", &b.classes, 100000) || !count(c, "batch", &b.batch, 4096) || !count(c, "repeats", &b.repeats, 1000))
         return cli_usage(c, "--classes, --batch and --repeats are whole numbers from 1");
+    b.case_file = cli_flag_value(c, "case");
+    b.weights = cli_flag_value(c, "weights");
+    b.known_views = cli_flag_value(c, "known-views") != NULL;
+    if (!b.case_file != !b.weights) return cli_usage(c, "--case and --weights belong together");
+    if (b.case_file && (cli_flag_value(c, "classes") || cli_flag_value(c, "batch")))
+        return cli_usage(c, "--classes and --batch are those of the case");
     gopro_status st = copy_options(&o, c->config, &err);
     if (st == GOPRO_OK) {
         b.options = o;
@@ -78,8 +156,9 @@ int cmd_bench(cli *c)
         st = gp_compute_create(&compute, (size_t)gp_opt_int(o, "threads"), getenv("GOPRO_CPU"), &err);
     }
     gp_log log = {.write = bench_log, .user = c};
-    if (st == GOPRO_OK) st = gp_bench_step(compute, &b, &r, &log, &err);
-    if (st == GOPRO_OK) print(c, &b, &r, compute);
+    if (st == GOPRO_OK && gemm) st = gemm_table(c, compute, b.precision, &b.arch, &err);
+    if (st == GOPRO_OK && !gemm) st = (predict ? gp_bench_predict : gp_bench_step)(compute, &b, &r, &log, &err);
+    if (st == GOPRO_OK && !gemm) (c->json ? result_json : print)(what, &b, &r, compute);
     gp_compute_free(&compute);
     gp_options_free(&o);
     return st == GOPRO_OK ? 0 : cli_fail(c, st, &err);

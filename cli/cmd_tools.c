@@ -29,10 +29,11 @@ int cmd_step(cli *c)
     const char *precision = cli_flag_value(c, "precision"), *t = cli_flag_value(c, "threads");
     if (c->n_arg > 0) return cli_usage(c, "unexpected argument '%s'", c->arg[0]);
     if (!weights || !file || !out) return cli_usage(c, "--%s is missing", !weights ? "weights" : !file ? "case" : "out");
-    if (precision && strcmp(precision, "f32") != 0) return cli_usage(c, "--precision is 'f32', not '%s'", precision);
+    if (precision && strcmp(precision, "f32") != 0 && strcmp(precision, "bf16") != 0)
+        return cli_usage(c, "--precision is 'f32' or 'bf16', not '%s'", precision);
     if (t && !small_number(t, &threads)) return cli_usage(c, "--threads '%s' is not a number from 0 to 1024", t);
     gopro_status st = gp_compute_create(&compute, threads, getenv("GOPRO_CPU"), &err);
-    if (st == GOPRO_OK) st = gp_step_case(weights, file, out, compute, &err);
+    if (st == GOPRO_OK) st = gp_step_case(weights, file, out, compute, precision && *precision == 'b' ? GP_BF16 : GP_F32, &err);
     gp_compute_free(&compute);
     return st == GOPRO_OK ? 0 : cli_fail(c, st, &err);
 }

@@ -92,7 +92,7 @@ static const cli_flag curves_flags[] = {{"out", "FILE", "the figure (SVG) [curve
 static const cli_flag step_flags[] = {{"weights", "FILE", "weights, or their folder"},
                                       {"case", "FILE", "the step's inputs and options"},
                                       {"out", "FILE", "what came out"},
-                                      {"precision", "f32", "only f32"},
+                                      {"precision", "f32|bf16", "of the inputs of matrix products [f32]"},
                                       {"threads", "N", "0: all processors [0]"},
                                       END};
 static const cli_flag tokenize_flags[] = {{"vocab", "PATH", "merges file or model folder"}, END};
@@ -113,7 +113,13 @@ static const cli_flag import_flags[] = {
     {"verify", "FOLDER", "instead: does an imported folder still hold what was imported?"},
     END};
 static const cli_flag doctor_flags[] = {END};
-static const cli_flag bench_flags[] = {{"classes", "N", "[50]"}, {"batch", "N", "images [4]"}, {"repeats", "N", "steps timed [5]"}, END};
+static const cli_flag bench_flags[] = {{"classes", "N", "[50]"},
+                                       {"batch", "N", "images [step: 4, predict: 1]"},
+                                       {"repeats", "N", "how often the step or prediction is timed [5]"},
+                                       {"known-views", NULL, "step: features and statistics of the views are there before"},
+                                       {"case", "FILE", "step, predict: that of a parity case, with --weights"},
+                                       {"weights", "FILE", "of the case"},
+                                       END};
 static const cli_flag pretrain_flags[] = {
     {"pairs", "FILE", "drawings with names and keywords"}, {"val", "FILE", "held-out pairs"}, {"out", "FOLDER", "the model"}, END};
 
@@ -138,7 +144,8 @@ const cli_command cli_commands[] = {
     {"step", "--weights FILE --case FILE --out FILE", "one training step or training from a case file, for parity", false, cmd_step,
      step_flags},
     {"pretrain", "--pairs FILE --out FOLDER", "train a small CLIP from drawings and alt-texts", true, cmd_pretrain, pretrain_flags},
-    {"bench", "step", "time one training step at ViT-B/16 with random weights, of GOPro or of method=NAME", true, cmd_bench, bench_flags},
+    {"bench", "step | predict | gemm",
+     "time a training step or a prediction of method=NAME at ViT-B/16 with random weights; matrix products", true, cmd_bench, bench_flags},
     {"doctor", "", "processor, threads and speed of matrix products", false, cmd_doctor, doctor_flags},
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof cli_commands[0];

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 awk '
 BEGIN {
-    n = split("base kernels weights,text,image data,encoders features grad optim prompts,losses methods train eval report api cli", level, " ")
+    n = split("base kernels weights,text,image data,encoders features grad optim prompts,losses methods train eval bench report api cli", level, " ")
     for (i = 1; i <= n; i++) {
         m = split(level[i], folder, ",")
         for (j = 1; j <= m; j++) rank[folder[j]] = i

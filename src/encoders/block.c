@@ -100,6 +100,7 @@ static void attention_group(void *arg, size_t block, size_t worker)
         a.ldp = ld;
     }
     p->c->k->attention_fwd(&a, tmp);
+    gp_gemm_count(p->c, gp_attn_macs(&a, false));
 }
 
 static void mlp_rows(void *arg, size_t first, size_t n, size_t worker)

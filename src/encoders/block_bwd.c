@@ -11,9 +11,9 @@ typedef struct back {
     const gp_block_state *s;
     const gp_block_back *g;
     const gp_block_work *w;
-    gp_real *dy;          /* [queries, width]; g->dout itself without weight gradients */
-    gp_real *dq, *dkv;    /* last block: parts of w->dqkv */
-    size_t block, qblock; /* rows of a row block, of all rows and of query rows */
+    gp_real *dy;       /* [queries, width]; g->dout itself without weight gradients */
+    gp_real *dq, *dkv; /* last block: parts of w->dqkv */
+    size_t queries;    /* rows of dy */
     bool last;
 } back;
 
@@ -76,7 +76,7 @@ static void mlp_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
     gp_real *da = scratch(p, worker, n * F), *du = scratch(p, worker, n * D);
     gp_real *dh = weights ? p->w->dh + first * F : scratch(p, worker, n * F);
     if (!da || !du || !dh) return;
-    gp_real *sum = weights ? p->w->sum_query + first / p->qblock * sum_query_cols(b) : NULL;
+    gp_real *sum = weights ? p->w->sum_query + gp_rows_block_of(p->queries, first) * sum_query_cols(b) : NULL;
     if (sum) memset(sum, 0, sum_query_cols(b) * sizeof *sum);
     const gp_real *dout = p->g->dout + first * D;
     gp_real *dy = p->dy + first * D;
@@ -139,6 +139,7 @@ static void attention_bwd_group(void *arg, size_t block, size_t worker)
         memset(d.dpk, 0, g->n_pre * 2 * D * sizeof(gp_real));
     }
     p->c->k->attention_bwd(&a, &d, tmp);
+    gp_gemm_count(p->c, gp_attn_macs(&a, true));
 }
 
 /* METHODS 2.3 step 1: gradients of the prefix keys and values, summed over the groups of sequences that saw them, in their order. */
@@ -170,7 +171,7 @@ static void qkv_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
     else if (dx != p->dy + first * D)
         memcpy(dx, p->dy + first * D, n * D * sizeof *dx);
     if (p->g->dw) {
-        sum = p->w->sum_row + first / p->block * sum_row_cols(b);
+        sum = p->w->sum_row + gp_rows_block_of(p->g->dx_rows, first) * sum_row_cols(b);
         memset(sum, 0, sum_row_cols(b) * sizeof *sum);
         p->c->k->layernorm_fwd(p->w->u + first * D, NULL, NULL, s->x + first * D, b->w->ln1_g, b->w->ln1_b, b->eps, n, D);
         if (p->last)
@@ -199,7 +200,7 @@ static void query_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
     }
     gp_mat_bwd(b->q, p->c, worker, du, p->dq + first * D, n, false);
     if (p->g->dw) {
-        sum = p->w->sum_query + first / p->qblock * sum_query_cols(b) + 4 * D + b->hidden;
+        sum = p->w->sum_query + gp_rows_block_of(p->queries, first) * sum_query_cols(b) + 4 * D + b->hidden;
         p->c->k->layernorm_fwd(p->w->act + first * D, NULL, NULL, x, b->w->ln1_g, b->w->ln1_b, b->eps, n, D);
         p->c->k->sum_rows(sum + 2 * D, p->dq + first * D, n, D);
     }
@@ -238,11 +239,10 @@ gopro_status gp_block_bwd(gp_compute *c, const gp_block *b, const gp_layout *l, 
 {
     size_t D = b->width, F = b->hidden, queries = last ? l->n_query : l->rows;
     gp_block_w *dw = g->dw;
-    back p = {.c = c, .b = b, .l = l, .s = s, .g = g, .w = w, .last = last};
+    back p = {.c = c, .b = b, .l = l, .s = s, .g = g, .w = w, .queries = queries, .last = last};
     p.dy = dw ? w->dy : g->dout;
     p.dkv = w->dqkv;
     p.dq = w->dqkv + l->rows * 2 * D;
-    p.qblock = gp_rows_block(queries);
     gp_rows_run(c, queries, mlp_bwd_rows, &p);
     if (dw) {
         gp_gemm_dw(c, g->prec, dw->fc2.w, g->dout, w->act, queries, D, F);
@@ -252,7 +252,6 @@ gopro_status gp_block_bwd(gp_compute *c, const gp_block *b, const gp_layout *l, 
     if (last) memset(p.dkv, 0, l->n_owner * l->n_pre * 2 * D * sizeof(gp_real)); /* no segment of the last block owns these rows */
     gp_parallel_for(c->pool, last ? l->last.n_group : l->all.n_group, attention_bwd_group, &p);
     if (l->n_pre > 1) gp_parallel_for(c->pool, l->n_owner, prefix_sum, &p);
-    p.block = gp_rows_block(g->dx_rows);
     gp_rows_run(c, g->dx_rows, qkv_bwd_rows, &p);
     if (last) gp_rows_run(c, l->n_query, query_bwd_rows, &p);
     if (dw) {

@@ -5,9 +5,14 @@
 
 #include "kernels/gemm_impl.h"
 
+void gp_gemm_count(gp_compute *c, uint64_t macs)
+{
+    atomic_fetch_add_explicit(&gp_full(c)->macs, macs, memory_order_relaxed);
+}
+
 static void count(gp_compute *c, size_t m, size_t n, size_t k)
 {
-    atomic_fetch_add_explicit(&gp_full(c)->macs, (uint64_t)m * n * k, memory_order_relaxed);
+    gp_gemm_count(c, (uint64_t)m * n * k);
 }
 
 uint64_t gp_gemm_macs(const gp_compute *c)

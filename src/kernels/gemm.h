@@ -38,7 +38,9 @@ void gp_gemm(gp_compute *c, bool ta, bool tb, size_t m, size_t n, size_t k, gp_r
 void gp_gemm_ref(bool ta, bool tb, size_t m, size_t n, size_t k, gp_real alpha, const gp_real *a, size_t lda, const gp_real *b, size_t ldb,
                  gp_real beta, gp_real *c, size_t ldc);
 
-/* Multiply-adds done since the start, for bench (relaxed atomic, all workers). */
+/* Multiply-adds done since the start, for bench (relaxed atomic, all workers): of the products above, and of attention, whose callers say
+ * how many theirs were. */
 uint64_t gp_gemm_macs(const gp_compute *c);
+void gp_gemm_count(gp_compute *c, uint64_t macs);
 
 #endif

@@ -191,12 +191,13 @@ static gopro_status run_training(gp_case *c, gp_tape *t, results *r, gopro_error
     return GOPRO_OK;
 }
 
-gopro_status gp_step_case(const char *weights, const char *case_file, const char *out, gp_compute *compute, gopro_error *err)
+gopro_status gp_step_case(const char *weights, const char *case_file, const char *out, gp_compute *compute, gp_precision precision,
+                          gopro_error *err)
 {
     gp_case c;
     gp_tape *t = NULL;
     results r = {.w = gp_st_writer_create(), .a = gp_arena_create((size_t)1 << 20)};
-    gopro_status st = gp_case_open(&c, weights, case_file, compute, err);
+    gopro_status st = gp_case_open(&c, weights, case_file, compute, precision, err);
     if (st != GOPRO_OK) goto out;
     if (!r.w || !r.a) {
         st = gp_fail_nomem(err, (size_t)1 << 20, "the results");

@@ -68,7 +68,7 @@ struct gp_case_kind {
 extern const gp_case_kind *const gp_case_kinds[];
 extern const size_t gp_n_case_kinds;
 
-gopro_status gp_case_open(gp_case *c, const char *weights, const char *path, gp_compute *compute, gopro_error *err);
+gopro_status gp_case_open(gp_case *c, const char *weights, const char *path, gp_compute *compute, gp_precision precision, gopro_error *err);
 void gp_case_close(gp_case *c);
 
 #endif

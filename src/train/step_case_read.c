@@ -224,7 +224,7 @@ static gopro_status read_params(gp_case *c, gopro_error *err)
     return GOPRO_OK;
 }
 
-gopro_status gp_case_open(gp_case *c, const char *weights, const char *path, gp_compute *compute, gopro_error *err)
+gopro_status gp_case_open(gp_case *c, const char *weights, const char *path, gp_compute *compute, gp_precision precision, gopro_error *err)
 {
     *c = (gp_case){.path = path};
     c->a = gp_arena_create((size_t)1 << 20);
@@ -233,7 +233,7 @@ gopro_status gp_case_open(gp_case *c, const char *weights, const char *path, gp_
     const gopro_status st = gp_safetensors_open(&c->file, path, err);
     if (st != GOPRO_OK) return st == GOPRO_E_FORMAT ? gp_fail_in(err, GOPRO_E_DATA, "%s", path) : st;
     GP_TRY(gp_clip_load(&c->weights, weights, err));
-    GP_TRY(gp_model_create(&c->model, compute, c->weights, GP_F32, false, err));
+    GP_TRY(gp_model_create(&c->model, compute, c->weights, precision, false, err));
     GP_TRY(read_method(c, err));
     GP_TRY(check_geometry(c, err));
     GP_TRY(read_schedule(c, err));

@@ -122,7 +122,7 @@ static void test_golden(void **state)
         char path[512];
         gopro_error err = {0};
         snprintf(path, sizeof path, GOLDEN "%s.safetensors", name[i]);
-        if (gp_step_case(WEIGHTS, path, f->out, f->c, &err) != GOPRO_OK) fail_msg("%s: %s", name[i], err.msg);
+        if (gp_step_case(WEIGHTS, path, f->out, f->c, GP_F32, &err) != GOPRO_OK) fail_msg("%s: %s", name[i], err.msg);
         compare(path, f->out);
     }
 }
@@ -220,7 +220,7 @@ static void test_damaged_cases(void **state)
     for (size_t i = 0; i < GP_COUNT(damage); i++) {
         gopro_error err = {0};
         write_edited(GOLDEN "gopro.safetensors", f->edited, &damage[i].e);
-        const gopro_status st = gp_step_case(WEIGHTS, f->edited, f->out, f->c, &err);
+        const gopro_status st = gp_step_case(WEIGHTS, f->edited, f->out, f->c, GP_F32, &err);
         if (st != damage[i].status || !strstr(err.msg, damage[i].says)) fail_msg("damage %zu: status %d, '%s'", i, (int)st, err.msg);
         assert_false(gp_path_exists(f->out));
     }
@@ -230,12 +230,12 @@ static void test_missing_files(void **state)
 {
     fixture *f = *state;
     gopro_error err = {0};
-    assert_int_equal(gp_step_case(WEIGHTS, "no-such-case", f->out, f->c, &err), GOPRO_E_IO);
-    assert_int_not_equal(gp_step_case("no-such-weights", GOLDEN "gopro.safetensors", f->out, f->c, &err), GOPRO_OK);
+    assert_int_equal(gp_step_case(WEIGHTS, "no-such-case", f->out, f->c, GP_F32, &err), GOPRO_E_IO);
+    assert_int_not_equal(gp_step_case("no-such-weights", GOLDEN "gopro.safetensors", f->out, f->c, GP_F32, &err), GOPRO_OK);
     assert_int_equal(gp_write_file(f->edited, "not a case", 10, NULL), GOPRO_OK);
-    assert_int_equal(gp_step_case(WEIGHTS, f->edited, f->out, f->c, &err), GOPRO_E_DATA);
+    assert_int_equal(gp_step_case(WEIGHTS, f->edited, f->out, f->c, GP_F32, &err), GOPRO_E_DATA);
     /* the weights themselves are no case */
-    assert_int_equal(gp_step_case(WEIGHTS, WEIGHTS, f->out, f->c, &err), GOPRO_E_DATA);
+    assert_int_equal(gp_step_case(WEIGHTS, WEIGHTS, f->out, f->c, GP_F32, &err), GOPRO_E_DATA);
 }
 
 static void test_options_change_the_result(void **state)
@@ -244,7 +244,7 @@ static void test_options_change_the_result(void **state)
     gopro_error err = {0};
     gp_safetensors *a = NULL, *b = NULL;
     write_edited(GOLDEN "gopro.safetensors", f->edited, &(edit){.key = "frg_norm", .value = "rms"});
-    assert_int_equal(gp_step_case(WEIGHTS, f->edited, f->out, f->c, &err), GOPRO_OK);
+    assert_int_equal(gp_step_case(WEIGHTS, f->edited, f->out, f->c, GP_F32, &err), GOPRO_OK);
     assert_int_equal(gp_safetensors_open(&a, GOLDEN "gopro.safetensors", NULL), GOPRO_OK);
     assert_int_equal(gp_safetensors_open(&b, f->out, NULL), GOPRO_OK);
     assert_true(distance(gp_safetensors_find(a, "out.logits"), gp_safetensors_find(b, "out.logits"), 0) > 1e-3);
