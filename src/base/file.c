@@ -59,6 +59,11 @@ void gp_map_close(gp_map *m)
     *m = (gp_map){0};
 }
 
+void gp_map_drop_pages(const gp_map *m)
+{
+    if (m->data) madvise((void *)(uintptr_t)m->data, m->size, MADV_DONTNEED);
+}
+
 static gopro_status too_large(const char *path, size_t max_bytes, gopro_error *err)
 {
     return gp_fail(err, GOPRO_E_FORMAT, "'%s' is larger than %zu bytes, the most that is read of such a file", path, max_bytes);

@@ -14,6 +14,8 @@ typedef struct gp_map {
 
 gopro_status gp_map_open(gp_map *m, const char *path, gopro_error *err); /* read-only mapping; an empty file maps to size 0 */
 void gp_map_close(gp_map *m);
+/* The pages leave memory until they are read again: for files that were read once, so that they do not count as used. */
+void gp_map_drop_pages(const gp_map *m);
 
 /* Whole file into malloc'ed memory with a NUL after it (not counted); FORMAT error above max_bytes. */
 gopro_status gp_read_file(char **data, size_t *size, const char *path, size_t max_bytes, gopro_error *err);

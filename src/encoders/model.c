@@ -26,7 +26,9 @@ static gopro_status pack_block(gp_model *m, gp_block *b, const gp_block_w *w, co
     }
     GP_TRY(pack(m, &b->out, w->out.w, D, D, uses, err));
     GP_TRY(pack(m, &b->fc1, w->fc1.w, a->hidden, D, uses, err));
-    return pack(m, &b->fc2, w->fc2.w, D, a->hidden, uses, err);
+    GP_TRY(pack(m, &b->fc2, w->fc2.w, D, a->hidden, uses, err));
+    if (!m->c->plain_gemm) gp_clip_drop_pages(m->w);
+    return GOPRO_OK;
 }
 
 static gopro_status check_tower(const gp_tower_arch *a, const char *name, gopro_error *err)
@@ -93,6 +95,7 @@ gopro_status gp_model_vision_gradients(gp_model *m, gopro_error *err)
         const gp_block *b = &m->vb[l];
         gp_mat *const mat[] = {l + 1 < L ? b->qkv : NULL, b->q, b->kv, b->out, b->fc1, b->fc2}; /* the last block has q and kv apart */
         for (size_t i = 0; i < GP_COUNT(mat); i++) GP_TRY(add_gradients(m, mat[i], err));
+        if (!m->c->plain_gemm) gp_clip_drop_pages(m->w);
     }
     m->vision_gradients = true;
     return GOPRO_OK;

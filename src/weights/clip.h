@@ -83,6 +83,8 @@ typedef struct gp_clip_choice {
 gopro_status gp_clip_load_as(gp_clip_weights **w, const char *path, const gp_clip_choice *choice, gopro_error *err);
 gopro_status gp_clip_load(gp_clip_weights **w, const char *path, gopro_error *err); /* as the checkpoint says */
 void gp_clip_free(gp_clip_weights **w);
+/* What was read of the files (and packed) leaves memory until it is read again. */
+void gp_clip_drop_pages(const gp_clip_weights *w);
 
 /* Fresh arrays for an architecture, initialised as METHODS 5.4 (pretraining) from the seed. */
 gopro_status gp_clip_init(gp_clip_weights **w, const gp_clip_arch *arch, uint64_t seed, gopro_error *err);

@@ -210,6 +210,12 @@ void gp_clip_own_file(gp_clip_weights *w, gp_tensors *t)
     s->file = t;
 }
 
+void gp_clip_drop_pages(const gp_clip_weights *w)
+{
+    const storage *s = w->own;
+    if (s && s->file) gp_tensors_drop_pages(s->file);
+}
+
 void gp_clip_free(gp_clip_weights **pw)
 {
     if (!pw || !*pw) return;

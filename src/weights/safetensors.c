@@ -235,6 +235,11 @@ gopro_status gp_safetensors_open_memory(gp_safetensors **f, const void *data, si
     return open_bytes(f, (gp_map){0}, data, size, label, err);
 }
 
+void gp_safetensors_drop_pages(const gp_safetensors *f)
+{
+    gp_map_drop_pages(&f->map);
+}
+
 void gp_safetensors_close(gp_safetensors **pf)
 {
     if (!pf || !*pf) return;

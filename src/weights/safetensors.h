@@ -37,6 +37,7 @@ gopro_status gp_safetensors_open(gp_safetensors **f, const char *path, gopro_err
 gopro_status gp_safetensors_open_memory(gp_safetensors **f, const void *data, size_t size, const char *label,
                                         gopro_error *err); /* for fuzzing; data borrowed */
 void gp_safetensors_close(gp_safetensors **f);
+void gp_safetensors_drop_pages(const gp_safetensors *f); /* gp_map_drop_pages */
 size_t gp_safetensors_count(const gp_safetensors *f);
 const gp_tensor *gp_safetensors_at(const gp_safetensors *f, size_t i); /* in file order */
 const gp_tensor *gp_safetensors_find(const gp_safetensors *f, const char *name);

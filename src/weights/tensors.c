@@ -50,6 +50,13 @@ void gp_tensors_close(gp_tensors **pt)
     *pt = NULL;
 }
 
+void gp_tensors_drop_pages(const gp_tensors *t)
+{
+    const owned *o = t->own;
+    for (size_t i = 0; i < o->n_st; i++) gp_safetensors_drop_pages(o->st[i]);
+    for (size_t i = 0; i < o->n_map; i++) gp_map_drop_pages(&o->map[i]);
+}
+
 void *gp_tensors_buffer(gp_tensors *t, size_t bytes, gopro_error *err)
 {
     owned *o = t->own;

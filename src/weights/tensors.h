@@ -30,6 +30,7 @@ gopro_status gp_tensors_open(gp_tensors **t, const char *path, gopro_error *err)
 /* The same from memory, for fuzzing; the bytes are borrowed. */
 gopro_status gp_tensors_open_memory(gp_tensors **t, const void *data, size_t size, const char *label, gopro_error *err);
 void gp_tensors_close(gp_tensors **t);
+void gp_tensors_drop_pages(const gp_tensors *t); /* the files' pages leave memory until they are read again */
 bool gp_tensors_standard_name(const char *path); /* is it one of the names that a folder is searched for? */
 
 /* Recognises the layout by its names and gives every tensor the name and shape that Hugging Face's CLIPModel has (METHODS 1.7): q, k and v
