@@ -67,9 +67,8 @@ out:
     return st;
 }
 
-void gp_backbone_views(gp_view_config *vc, const gp_backbone *b, const gp_options *o)
+void gp_arch_views(gp_view_config *vc, const gp_clip_arch *a, const gp_options *o)
 {
-    const gp_clip_arch *a = gp_model_arch(b->model);
     memset(vc, 0, sizeof *vc);
     vc->size = (uint32_t)a->image;
     vc->resize = (uint32_t)a->resize;
@@ -83,4 +82,9 @@ void gp_backbone_views(gp_view_config *vc, const gp_backbone *b, const gp_option
     vc->augmix_own_crop = gp_opt_is(o, "gopro.augmix_base", "own_crop");
     const gp_method *m = gp_method_find(gp_opt_string(o, "method"));
     if (m && m->view_config) m->view_config(o, vc);
+}
+
+void gp_backbone_views(gp_view_config *vc, const gp_backbone *b, const gp_options *o)
+{
+    gp_arch_views(vc, gp_model_arch(b->model), o);
 }
