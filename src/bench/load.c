@@ -58,6 +58,7 @@ static gopro_status open_images(work *w, gp_bench_load_result *r, const gp_log *
 {
     static const char *const view_name[GP_LOADER_VIEWS] = {"crop", "moco", "augmix", "ssl_a", "ssl_b"};
     const gp_data_rules rules = gp_data_rules_of(w->opt);
+    const uint32_t least = gp_view_train_least(&w->view);
     const bool skip = gp_opt_bool(w->opt, "data.skip_bad");
     GP_TRY(gp_dataset_open(&w->data, w->c->data, &rules, log, err));
     const gp_split *train = &w->data->train;
@@ -66,11 +67,11 @@ static gopro_status open_images(work *w, gp_bench_load_result *r, const gp_log *
     w->failed = calloc(w->n + 1, sizeof *w->failed);
     if (!w->item || !w->failed) return gp_fail_nomem(err, w->n * sizeof *w->item, "the images");
     for (size_t i = 0; i < w->n; i++) w->item[i] = train->item[i * train->n / w->n];
-    GP_TRY(gp_image_store_create_with(&w->kept, w->data->root, w->item, w->n, (size_t)gp_opt_int(w->opt, "data.cache_mib") << 20, skip,
-                                      w->c->threads, log, err));
+    GP_TRY(gp_image_store_create_with(&w->kept, w->data->root, w->item, w->n, (size_t)gp_opt_int(w->opt, "data.cache_mib") << 20, least,
+                                      skip, w->c->threads, log, err));
     w->n = gp_image_store_drop_bad(w->kept, w->item, w->n);
     if (w->n == 0) return gp_fail(err, GOPRO_E_DATA, "none of the training images of '%s' can be read", w->c->data);
-    GP_TRY(gp_image_store_create(&w->fresh, w->data->root, w->item, w->n, 0, err));
+    GP_TRY(gp_image_store_create_with(&w->fresh, w->data->root, w->item, w->n, 0, least, false, 1, log, err));
     w->batch = gp_min_size((size_t)gp_opt_int(w->opt, "optim.batch"), w->n);
     for (size_t i = 0; i < w->n; i++) {
         gp_item_stamp s;
@@ -99,7 +100,7 @@ static void decode_block(void *arg, size_t i, size_t worker)
     work *w = arg;
     gp_image im;
     (void)worker;
-    w->failed[i] = gp_item_read(&im, w->data->root, &w->item[i], NULL) != GOPRO_OK;
+    w->failed[i] = gp_item_read_least(&im, w->data->root, &w->item[i], gp_view_train_least(&w->view), NULL) != GOPRO_OK;
     gp_image_free(&im);
 }
 

@@ -261,6 +261,16 @@ gopro_status gp_view_test(gp_image *out, const gp_image *im, const gp_view_confi
     return gp_image_center_of(out, im, c->resize ? c->resize : c->size, c->size, model_filter(c), err);
 }
 
+uint32_t gp_view_test_least(const gp_view_config *c)
+{
+    return !c->scaled_decode ? 0 : c->resize ? c->resize : c->size;
+}
+
+uint32_t gp_view_train_least(const gp_view_config *c)
+{
+    return !c->scaled_decode ? 0 : (uint32_t)ceil((double)c->size / sqrt(0.75 * c->scale_min));
+}
+
 /* What the views of (epoch, sample) are made of: its 8-bit crop, and the image that c->source names. */
 typedef struct origin {
     gp_image crop;          /* made if a view needs it */

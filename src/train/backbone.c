@@ -75,6 +75,7 @@ void gp_arch_views(gp_view_config *vc, const gp_clip_arch *a, const gp_options *
     vc->bilinear = a->bilinear;
     memcpy(vc->mean, a->mean, sizeof vc->mean);
     memcpy(vc->std, a->std, sizeof vc->std);
+    vc->scaled_decode = gp_opt_bool(o, "data.scaled_decode");
     vc->scale_min = gp_opt_real(o, "views.scale_min");
     vc->scale_max = gp_opt_real(o, "views.scale_max");
     vc->moco_recipe = gp_opt_is(o, "gopro.moco_recipe", "random") ? 0 : gp_opt_is(o, "gopro.moco_recipe", "2") ? 2 : 1;
