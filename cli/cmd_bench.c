@@ -1,20 +1,18 @@
-/* cmd_bench.c - gopro bench step|predict|gemm: seconds, work, share of the GEMM peak and memory, on random weights or those of a parity
- * case. SPDX-License-Identifier: Apache-2.0 */
-#include <jansson.h>
+/* cmd_bench.c - gopro bench step|predict|gemm (load, augment: cmd_bench_load.c): seconds, work, share of the GEMM peak and memory, on
+ * random weights or those of a parity case. SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/options.h"
+#include "bench.h"
 #include "bench/bench.h"
-#include "cli.h"
 
-static void bench_log(void *user, gp_log_level level, const char *text)
+void bench_log(void *user, gp_log_level level, const char *text)
 {
     const cli *c = user;
     if (!c->quiet || level == GP_LOG_WARN) fprintf(stderr, "%s\n", text);
 }
 
-static bool count(const cli *c, const char *flag, size_t *v, size_t max)
+bool bench_count(const cli *c, const char *flag, size_t *v, size_t max)
 {
     const char *text = cli_flag_value(c, flag);
     char *end;
@@ -24,8 +22,7 @@ static bool count(const cli *c, const char *flag, size_t *v, size_t max)
     return *text >= '0' && *text <= '9' && *end == '\0' && x >= 1 && x <= max;
 }
 
-/* What was set; the method's own defaults take the place of the others. */
-static gopro_status copy_options(gp_options **o, const gopro_config *config, gopro_error *err)
+gopro_status bench_options(gp_options **o, const gopro_config *config, gopro_error *err)
 {
     *o = gp_options_create();
     gopro_status st = *o ? GOPRO_OK : gp_fail_nomem(err, 0, "options");
@@ -38,7 +35,7 @@ static gopro_status copy_options(gp_options **o, const gopro_config *config, gop
     return st;
 }
 
-static void print_json(json_t *j)
+void bench_print_json(json_t *j)
 {
     char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
     if (text) puts(text);
@@ -76,7 +73,7 @@ static void result_json(const char *what, const gp_bench_config *b, const gp_ben
     if (j && rest) json_object_update(j, rest);
     if (j && strcmp(what, "step") == 0) json_object_set_new(j, "loss", json_real(r->loss));
     json_decref(rest);
-    print_json(j);
+    bench_print_json(j);
 }
 
 static void print(const char *what, const gp_bench_config *b, const gp_bench_result *r, const gp_compute *k)
@@ -125,8 +122,8 @@ static gopro_status gemm_table(const cli *c, gp_compute *k, gp_precision prec, c
         if (!c->json) printf("\n");
     }
     if (c->json)
-        print_json(json_pack("{s:s,s:s,s:I,s:O}", "what", "gemm", "precision", precision_name(prec), "threads",
-                             (json_int_t)gp_pool_size(k->pool), "products", list));
+        bench_print_json(json_pack("{s:s,s:s,s:I,s:O}", "what", "gemm", "precision", precision_name(prec), "threads",
+                                   (json_int_t)gp_pool_size(k->pool), "products", list));
     json_decref(list);
     return st;
 }
@@ -140,8 +137,12 @@ int cmd_bench(cli *c)
     const char *what = c->n_arg == 1 ? c->arg[0] : "";
     const bool gemm = strcmp(what, "gemm") == 0, predict = strcmp(what, "predict") == 0;
     gp_bench_config b = {.arch = gp_bench_vit_b16(), .classes = 50, .name_tokens = 2, .batch = predict ? 1 : 4, .repeats = 5};
-    if (!gemm && !predict && strcmp(what, "step") != 0) return cli_usage(c, "which benchmark? expected step, predict or gemm");
-    if (!count(c, "classes", &b.classes, 100000) || !count(c, "batch", &b.batch, 4096) || !count(c, "repeats", &b.repeats, 1000))
+    if (strcmp(what, "load") == 0) return bench_load(c);
+    if (strcmp(what, "augment") == 0) return bench_augment(c);
+    if (!gemm && !predict && strcmp(what, "step") != 0)
+        return cli_usage(c, "which benchmark? expected step, predict, gemm, load or augment");
+    if (!bench_count(c, "classes", &b.classes, 100000) || !bench_count(c, "batch", &b.batch, 4096) ||
+        !bench_count(c, "repeats", &b.repeats, 1000))
         return cli_usage(c, "--classes, --batch and --repeats are whole numbers from 1");
     b.case_file = cli_flag_value(c, "case");
     b.weights = cli_flag_value(c, "weights");
@@ -149,7 +150,7 @@ int cmd_bench(cli *c)
     if (!b.case_file != !b.weights) return cli_usage(c, "--case and --weights belong together");
     if (b.case_file && (cli_flag_value(c, "classes") || cli_flag_value(c, "batch")))
         return cli_usage(c, "--classes and --batch are those of the case");
-    gopro_status st = copy_options(&o, c->config, &err);
+    gopro_status st = bench_options(&o, c->config, &err);
     if (st == GOPRO_OK) {
         b.options = o;
         b.precision = gp_opt_is(o, "precision", "bf16") ? GP_BF16 : GP_F32;

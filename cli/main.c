@@ -115,10 +115,15 @@ static const cli_flag import_flags[] = {
 static const cli_flag doctor_flags[] = {END};
 static const cli_flag bench_flags[] = {{"classes", "N", "[50]"},
                                        {"batch", "N", "images [step: 4, predict: 1]"},
-                                       {"repeats", "N", "how often the step or prediction is timed [5]"},
+                                       {"repeats", "N", "how often everything is timed [5; augment: 50]"},
                                        {"known-views", NULL, "step: features and statistics of the views are there before"},
                                        {"case", "FILE", "step, predict: that of a parity case, with --weights"},
                                        {"weights", "FILE", "of the case"},
+                                       {"data", "DATA", "load: the images"},
+                                       {"images", "N", "load: at most so many, spread over the training list [128]"},
+                                       {"size", "PIXELS", "load, augment: side of the views [224]"},
+                                       {"image", "FILE", "augment: this image instead of a made-up one"},
+                                       {"picture", "WxH", "augment: size of the made-up image [500x375]"},
                                        END};
 static const cli_flag pretrain_flags[] = {
     {"pairs", "FILE", "drawings with names and keywords"}, {"val", "FILE", "held-out pairs"}, {"out", "FOLDER", "the model"}, END};
@@ -144,8 +149,9 @@ const cli_command cli_commands[] = {
     {"step", "--weights FILE --case FILE --out FILE", "one training step or training from a case file, for parity", false, cmd_step,
      step_flags},
     {"pretrain", "--pairs FILE --out FOLDER", "train a small CLIP from drawings and alt-texts", true, cmd_pretrain, pretrain_flags},
-    {"bench", "step | predict | gemm",
-     "time a training step or a prediction of method=NAME at ViT-B/16 with random weights; matrix products", true, cmd_bench, bench_flags},
+    {"bench", "step | predict | gemm | load --data DATA | augment",
+     "time a training step or a prediction of method=NAME at ViT-B/16 with random weights; matrix products; reading images", true,
+     cmd_bench, bench_flags},
     {"doctor", "", "processor, threads and speed of matrix products", false, cmd_doctor, doctor_flags},
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof cli_commands[0];

@@ -132,6 +132,8 @@ const gp_opt gp_opts[] = {
                "file that names the classes: one a line, or \"class TAB name\"; empty: classes.txt beside the images"),
     STRING_OPT("data.draw", "", "few-shot draw taken from this file instead of shots and seed; empty: drawn"),
     BOOL_OPT("data.any_path", "0", "let lists and archives name absolute paths and '..'"),
+    BOOL_OPT("data.scaled_decode", "0",
+             "decode JPEGs at a half, quarter or eighth where that is still no smaller than needed: faster, pixels differ a little"),
     INT_OPT("data.cache_mib", "2048", 0, 16777216, "memory for decoded images, MiB"),
 
     INT_OPT("checkpoint.every", "10", 0, 1e6, "epochs between checkpoints; 0: only when interrupted"),

@@ -74,13 +74,13 @@ gopro_status gp_item_bytes(char **data, size_t *size, const char *root, const gp
     return gp_fail_in(err, GOPRO_E_DATA, "image");
 }
 
-gopro_status gp_item_read(gp_image *im, const char *root, const gp_item *it, gopro_error *err)
+gopro_status gp_item_read_least(gp_image *im, const char *root, const gp_item *it, uint32_t least, gopro_error *err)
 {
     *im = (gp_image){0};
     char *data = NULL;
     size_t size = 0;
     GP_TRY(gp_item_bytes(&data, &size, root, it, err));
-    gopro_status st = gp_image_decode(im, (const uint8_t *)data, size, err);
+    gopro_status st = gp_image_decode_least(im, (const uint8_t *)data, size, least, err);
     free(data);
     if (st == GOPRO_OK) return GOPRO_OK;
     char *path = gp_path_join(root, it->path);
@@ -100,4 +100,9 @@ bool gp_item_stat(gp_item_stamp *s, const char *root, const gp_item *it)
     s->size = it->size ? it->size : (uint64_t)sb.st_size;
     s->changed = sb.st_mtim;
     return it->size == 0 || (uint64_t)sb.st_size >= it->offset + it->size;
+}
+
+gopro_status gp_item_read(gp_image *im, const char *root, const gp_item *it, gopro_error *err)
+{
+    return gp_item_read_least(im, root, it, 0, err);
 }

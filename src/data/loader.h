@@ -9,10 +9,11 @@
 /* Decoded images of a list, shared by epochs, bounded in bytes (images beyond the bound are decoded each time). */
 typedef struct gp_image_store gp_image_store;
 gopro_status gp_image_store_create(gp_image_store **s, const char *root, const gp_item *item, size_t n, size_t max_bytes, gopro_error *err);
-/* The same with a choice: skip_bad marks images that do not decode (each one logged) instead of stopping at the first; every image is
- * then decoded once, also those beyond max_bytes.  threads 0: one per processor. */
+/* The same with a choice: large JPEGs shrunk to no less than `least` (image.h; 0: not); skip_bad marks images that do not decode (each one
+ * logged) instead of stopping at the first; every image is then decoded once, also those beyond max_bytes.  threads 0: one per processor.
+ */
 gopro_status gp_image_store_create_with(gp_image_store **s, const char *root, const gp_item *item, size_t n, size_t max_bytes,
-                                        bool skip_bad, size_t threads, const gp_log *log, gopro_error *err);
+                                        uint32_t least, bool skip_bad, size_t threads, const gp_log *log, gopro_error *err);
 bool gp_image_store_bad(const gp_image_store *s, size_t i);
 /* Removes the bad images from the store and from the caller's list of the same n items; returns what is left. */
 size_t gp_image_store_drop_bad(gp_image_store *s, gp_item *item, size_t n);

@@ -24,7 +24,7 @@ static gopro_status one_image(const job *j, size_t i, gopro_error *err)
 {
     const size_t R = j->c->size;
     gp_image im = {0}, crop = {0};
-    gopro_status st = gp_item_read(&im, j->root, &j->item[i], err);
+    gopro_status st = gp_item_read_least(&im, j->root, &j->item[i], gp_view_test_least(j->c), err);
     if (st == GOPRO_OK && (st = gp_view_test(&crop, &im, j->c, err)) != GOPRO_OK)
         st = gp_fail_in(err, GOPRO_E_DATA, "image '%s/%s'", j->root, j->item[i].path);
     if (st == GOPRO_OK) gp_image_normalise(j->x + i * 3 * R * R, &crop, j->c->mean, j->c->std);

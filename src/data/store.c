@@ -18,6 +18,7 @@ struct gp_image_store {
     gp_image *im;  /* px NULL: not kept */
     bool *bad;
     size_t n;
+    uint32_t least;
 };
 
 typedef struct filler {
@@ -32,7 +33,7 @@ typedef struct filler {
 
 static gopro_status read_item(gp_image *im, const gp_image_store *s, size_t i, gopro_error *err)
 {
-    return gp_item_read(im, s->root, &s->item[i], err);
+    return gp_item_read_least(im, s->root, &s->item[i], s->least, err);
 }
 
 /* Next image to decode, or n.  Nothing after the first bad one, so that the one reported does not depend on the threads. */
@@ -112,12 +113,13 @@ static gopro_status fill_all(filler *f, size_t threads, gopro_error *err)
 }
 
 gopro_status gp_image_store_create_with(gp_image_store **out, const char *root, const gp_item *item, size_t n, size_t max_bytes,
-                                        bool skip_bad, size_t threads, const gp_log *log, gopro_error *err)
+                                        uint32_t least, bool skip_bad, size_t threads, const gp_log *log, gopro_error *err)
 {
     *out = NULL;
     gp_image_store *s = calloc(1, sizeof *s);
     if (!s) return gp_fail_nomem(err, sizeof *s, "an image store");
     s->n = n;
+    s->least = least;
     s->root = gp_strdup(root);
     s->item = calloc(n + 1, sizeof *s->item);
     s->im = calloc(n + 1, sizeof *s->im);
@@ -141,7 +143,7 @@ gopro_status gp_image_store_create_with(gp_image_store **out, const char *root, 
 
 gopro_status gp_image_store_create(gp_image_store **s, const char *root, const gp_item *item, size_t n, size_t max_bytes, gopro_error *err)
 {
-    return gp_image_store_create_with(s, root, item, n, max_bytes, false, 0, NULL, err);
+    return gp_image_store_create_with(s, root, item, n, max_bytes, 0, false, 0, NULL, err);
 }
 
 void gp_image_store_free(gp_image_store **ps)

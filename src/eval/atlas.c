@@ -93,6 +93,7 @@ static gopro_status features(gp_features **f, const work *x, gp_learner *l, bool
     const gp_atlas_request *q = x->q;
     gp_features_request r = {.model = x->bb->model, .precision = x->bb->precision, .root = x->data->root, .item = x->item, .n = x->m->n};
     r.stats = stats;
+    r.scaled_decode = gp_opt_bool(q->opt, "data.scaled_decode");
     r.skip_bad = gp_opt_bool(q->opt, "data.skip_bad");
     r.cache_dir = q->cache;
     r.cache_bytes = (size_t)gp_opt_int(q->opt, "test.cache_mib") << 20;

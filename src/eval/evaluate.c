@@ -64,6 +64,7 @@ gopro_status gp_testset_open_items(gp_testset *t, gp_learner *l, const gp_datase
     *t = (gp_testset){.data = d, .item = item, .n = n};
     gp_features_request q = {.model = b->model, .precision = b->precision, .root = d->root, .item = item, .n = n};
     q.stats = (l->method->wants & GP_WANT_STATS) != 0;
+    q.scaled_decode = gp_opt_bool(o, "data.scaled_decode");
     q.skip_bad = gp_opt_bool(o, "data.skip_bad");
     q.cache_dir = cache_dir;
     q.cache_bytes = (size_t)gp_opt_int(o, "test.cache_mib") << 20;

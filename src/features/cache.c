@@ -112,6 +112,7 @@ static gopro_status space_key(gp_pack_space *space, const gp_features_request *q
     gp_str_addf(&line, "center %s %zu %zu %.9g %.9g %.9g %.9g %.9g %.9g\n", a->bilinear ? "bilinear" : "bicubic",
                 a->resize ? a->resize : a->image, a->image, (double)a->mean[0], (double)a->mean[1], (double)a->mean[2], (double)a->std[0],
                 (double)a->std[1], (double)a->std[2]);
+    if (q->scaled_decode) gp_str_addf(&line, "scaled decode\n");
     if (line.failed) {
         gp_str_free(&line);
         return gp_fail_nomem(err, 0, "the key of the feature cache");
@@ -316,6 +317,7 @@ static gopro_status compute_all(job *j, gopro_error *err)
     size_t row = gp_pack_row_bytes(&j->space, q->stats), rows = PACK_ROWS;
     j->view = (gp_view_config){
         .size = (uint32_t)a->image, .resize = (uint32_t)a->resize, .bilinear = a->bilinear, .scale_min = 1.0, .scale_max = 1.0};
+    j->view.scaled_decode = q->scaled_decode;
     memcpy(j->view.mean, a->mean, sizeof j->view.mean);
     memcpy(j->view.std, a->std, sizeof j->view.std);
     j->kept = j->id && q->cache_bytes >= 2 * row;

@@ -26,6 +26,7 @@ typedef struct gp_features_request {
     size_t n;
     bool stats;
     bool skip_bad;         /* an unreadable image is marked, named in the log and counted; otherwise an error */
+    bool scaled_decode;    /* views.h */
     const char *cache_dir; /* NULL: nothing is kept on disk */
     size_t cache_bytes;    /* the most the folder's entries may take; those unused longest go first */
     /* What runs instead of the frozen image tower, or NULL; the disk then has no part in it. */

@@ -31,13 +31,33 @@ static box box_of(float sigma)
 
 /* out = (ww sum + fw (a + c) + 2^23) >> 24.  The weights are split into 12-bit halves because baseline vector units multiply 16 bits
  * much faster than 32; sums fit into 16 bits. */
-static void mix(uint8_t *restrict out, const uint16_t *restrict sum, const uint8_t *restrict a, const uint8_t *restrict c, size_t n, box b)
+GP_INLINE void mix_body(uint8_t *restrict out, const uint16_t *restrict sum, const uint8_t *restrict a, const uint8_t *restrict c, size_t n,
+                        box b)
 {
     const uint16_t wh = (uint16_t)(b.ww >> 12), wl = b.ww & 0xfff, fh = (uint16_t)(b.fw >> 12), fl = b.fw & 0xfff;
     for (size_t i = 0; i < n; i++) {
         const uint16_t s = sum[i], e = (uint16_t)(a[i] + c[i]);
         const uint32_t high = (uint32_t)s * wh + (uint32_t)e * fh, low = (uint32_t)s * wl + (uint32_t)e * fl;
         out[i] = (uint8_t)(((high << 12) + low + (1u << 23)) >> 24);
+    }
+}
+
+GP_TWICE(mix, (uint8_t *restrict out, const uint16_t *restrict sum, const uint8_t *restrict a, const uint8_t *restrict c, size_t n, box b),
+         (out, sum, a, c, n, b))
+
+/* Sums of the 2 r + 1 pixels around each of a row; from: the first of them for the first pixel. */
+static void row_sums(uint16_t *restrict sum, const uint8_t *restrict from, size_t n, size_t r)
+{
+    if (r == 0) { /* nearly every blur of a view has radius 0 or 1 */
+        for (size_t i = 0; i < n; i++) sum[i] = from[i];
+    } else if (r == 1) {
+        for (size_t i = 0; i < n; i++) sum[i] = (uint16_t)(from[i] + from[i + 3] + from[i + 6]);
+    } else {
+        for (size_t c = 0; c < 3; c++) {
+            sum[c] = 0;
+            for (size_t d = 0; d <= 2 * r; d++) sum[c] = (uint16_t)(sum[c] + from[3 * d + c]);
+        }
+        for (size_t i = 3; i < n; i++) sum[i] = (uint16_t)(sum[i - 3] + from[i + 6 * r] - from[i - 3]);
     }
 }
 
@@ -52,15 +72,7 @@ static void blur_row(uint8_t *row, uint8_t *pad, uint16_t *sum, size_t w, box b)
             memcpy(pad + 3 * i, row, 3);
             memcpy(mid + n + 3 * i, row + n - 3, 3);
         }
-        if (b.r == 0) {
-            for (size_t i = 0; i < n; i++) sum[i] = mid[i];
-        } else {
-            for (size_t c = 0; c < 3; c++) {
-                sum[c] = 0;
-                for (size_t d = 0; d <= 2 * b.r; d++) sum[c] = (uint16_t)(sum[c] + pad[3 * (d + 1) + c]);
-            }
-            for (size_t i = 3; i < n; i++) sum[i] = (uint16_t)(sum[i - 3] + mid[i + 3 * b.r] - pad[i]);
-        }
+        row_sums(sum, pad + 3, n, b.r);
         mix(row, sum, pad, mid + 3 * edge, n, b);
     }
 }
@@ -73,7 +85,7 @@ static const uint8_t *row_at(const uint8_t *px, ptrdiff_t y, size_t h, size_t n)
 }
 
 /* One pass along columns, row by row: sum[i] holds the column sums of rows y-r .. y+r. */
-static void blur_columns(uint8_t *dst, const uint8_t *src, uint16_t *sum, size_t n, size_t h, box b)
+static void blur_columns(uint8_t *restrict dst, const uint8_t *restrict src, uint16_t *restrict sum, size_t n, size_t h, box b)
 {
     const ptrdiff_t r = (ptrdiff_t)b.r;
     memset(sum, 0, n * sizeof *sum);

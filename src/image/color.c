@@ -19,17 +19,24 @@ static size_t n_pixels(const gp_image *im)
     return (size_t)im->w * im->h;
 }
 
-static void blend_constant(gp_image *im, int d, float f)
+#define RUN 128 /* pixels treated at a time */
+
+/* px = blend(d, px, f) */
+GP_INLINE void blend_constant_body(uint8_t *restrict px, size_t n, int d, float f)
 {
-    uint8_t lut[256];
-    for (int v = 0; v < 256; v++) lut[v] = blend(d, v, f);
-    const size_t n = 3 * n_pixels(im);
-    for (size_t i = 0; i < n; i++) im->px[i] = lut[im->px[i]];
+    for (size_t i = 0; i < n; i++) px[i] = blend(d, px[i], f);
 }
+GP_TWICE(blend_constant, (uint8_t *restrict px, size_t n, int d, float f), (px, n, d, f))
+
+GP_INLINE void blend_bytes_body(uint8_t *restrict px, const uint8_t *restrict d, size_t n, float f)
+{
+    for (size_t i = 0; i < n; i++) px[i] = blend(d[i], px[i], f);
+}
+GP_TWICE(blend_bytes, (uint8_t *restrict px, const uint8_t *restrict d, size_t n, float f), (px, d, n, f))
 
 void gp_adjust_brightness(gp_image *im, float f)
 {
-    blend_constant(im, 0, f);
+    blend_constant(im->px, 3 * n_pixels(im), 0, f);
 }
 
 void gp_adjust_contrast(gp_image *im, float f)
@@ -37,16 +44,17 @@ void gp_adjust_contrast(gp_image *im, float f)
     const size_t n = n_pixels(im);
     uint64_t sum = 0;
     for (size_t i = 0; i < n; i++) sum += luma(im->px + 3 * i);
-    blend_constant(im, (int)((double)sum / (double)n + 0.5), f);
+    blend_constant(im->px, 3 * n, (int)((double)sum / (double)n + 0.5), f);
 }
 
 void gp_adjust_saturation(gp_image *im, float f)
 {
     const size_t n = n_pixels(im);
-    for (size_t i = 0; i < n; i++) {
-        uint8_t *p = im->px + 3 * i;
-        int d = (int)luma(p);
-        for (int c = 0; c < 3; c++) p[c] = blend(d, p[c], f);
+    for (size_t at = 0; at < n; at += RUN) {
+        uint8_t grey[3 * RUN], *px = im->px + 3 * at;
+        const size_t m = gp_min_size(RUN, n - at);
+        for (size_t i = 0; i < m; i++) grey[3 * i] = grey[3 * i + 1] = grey[3 * i + 2] = (uint8_t)luma(px + 3 * i);
+        blend_bytes(px, grey, 3 * m, f);
     }
 }
 
@@ -59,32 +67,42 @@ void gp_to_grey(gp_image *im)
     }
 }
 
-typedef struct hsv {
-    uint8_t h, s, v;
-} hsv;
+/* A run of pixels, a channel or a component each. */
+typedef struct planes {
+    uint8_t a[RUN], b[RUN], c[RUN];
+} planes;
 
-/* fp32 intermediates where Pillow keeps them: the hue is rounded to float before and after the wrap to [0, 1). */
-static hsv to_hsv(const uint8_t *p)
+/* Hue, saturation and value of red, green and blue.  fp32 intermediates where Pillow keeps them: the hue is rounded to float before and
+ * after the wrap to [0, 1).  Greys come out with hue and saturation 0. */
+GP_INLINE void to_hsv_body(planes *restrict out, const planes *restrict in)
 {
-    uint8_t r = p[0], g = p[1], b = p[2];
-    uint8_t max = r > g ? r : g, min = r < g ? r : g;
-    if (b > max) max = b;
-    if (b < min) min = b;
-    if (max == min) return (hsv){0, 0, max};
-    float cr = (float)(max - min);
-    float s = cr / (float)max;
-    float rc = (float)(max - r) / cr, gc = (float)(max - g) / cr, bc = (float)(max - b) / cr;
-    float h;
-    if (r == max)
-        h = bc - gc;
-    else if (g == max)
-        h = (float)(2.0 + (double)rc - (double)bc);
-    else
-        h = (float)(4.0 + (double)gc - (double)rc);
-    double turn = (double)h / 6.0 + 1.0; /* in [5/6, 2): the remainder of 1 is one exact subtraction */
-    h = (float)(turn >= 1.0 ? turn - 1.0 : turn);
-    return (hsv){(uint8_t)((double)h * 255.0), (uint8_t)((double)s * 255.0), max};
+    for (size_t i = 0; i < RUN; i++) {
+        const int r = in->a[i], g = in->b[i], b = in->c[i];
+        const int rg = r > g ? r : g, max = rg > b ? rg : b, gr = r < g ? r : g, min = gr < b ? gr : b;
+        const float cr = (float)(max > min ? max - min : 1), s = (float)(max - min) / (float)(max > 0 ? max : 1);
+        const float rc = (float)(max - r) / cr, gc = (float)(max - g) / cr, bc = (float)(max - b) / cr;
+        const double of_g = 2.0 + (double)rc - (double)bc, of_b = 4.0 + (double)gc - (double)rc, of_r = (double)(bc - gc);
+        const float sixth = (float)(r == max ? of_r : g == max ? of_g : of_b);
+        const double turn = (double)sixth / 6.0 + 1.0; /* in [5/6, 2): the remainder of 1 is one exact subtraction */
+        const float h = (float)(turn >= 1.0 ? turn - 1.0 : turn);
+        out->a[i] = (uint8_t)(int)((double)h * 255.0);
+        out->b[i] = (uint8_t)(int)((double)s * 255.0);
+        out->c[i] = (uint8_t)max;
+    }
 }
+GP_TWICE(to_hsv, (planes *restrict out, const planes *restrict in), (out, in))
+
+/* The other levels of a colour with saturation s, value v at position f of its sector: the lowest, the falling and the rising one. */
+GP_INLINE void levels_body(planes *restrict out, const planes *restrict hsv, const float *restrict at)
+{
+    for (size_t i = 0; i < RUN; i++) {
+        const double v = (double)hsv->c[i], f = (double)at[i], s = (double)((float)hsv->b[i] / 255.0f);
+        out->a[i] = (uint8_t)(int)(v * (1.0 - s) + 0.5);
+        out->b[i] = (uint8_t)(int)(v * (1.0 - s * f) + 0.5);
+        out->c[i] = (uint8_t)(int)(v * (1.0 - s * (1.0 - f)) + 0.5);
+    }
+}
+GP_TWICE(levels, (planes *restrict out, const planes *restrict hsv, const float *restrict at), (out, hsv, at))
 
 /* Sector and position within it of each of the 256 hues. */
 typedef struct sector {
@@ -92,35 +110,20 @@ typedef struct sector {
     float f;
 } sector;
 
-static void from_hsv(uint8_t *px, hsv c, const sector *sec)
+/* n <= RUN pixels; the rest of a run is zeros. */
+static void hue_run(uint8_t *px, size_t n, const sector sec[256])
 {
-    if (c.s == 0) {
-        px[0] = px[1] = px[2] = c.v;
-        return;
-    }
-    const double v = (double)c.v, f = (double)sec->f, s = (double)((float)c.s / 255.0f);
-    const uint8_t p = (uint8_t)(v * (1.0 - s) + 0.5);
-    const uint8_t q = (uint8_t)(v * (1.0 - s * f) + 0.5);
-    const uint8_t t = (uint8_t)(v * (1.0 - s * (1.0 - f)) + 0.5);
-    switch (sec->i % 6) {
-    case 0:
-        px[0] = c.v, px[1] = t, px[2] = p;
-        break;
-    case 1:
-        px[0] = q, px[1] = c.v, px[2] = p;
-        break;
-    case 2:
-        px[0] = p, px[1] = c.v, px[2] = t;
-        break;
-    case 3:
-        px[0] = p, px[1] = q, px[2] = c.v;
-        break;
-    case 4:
-        px[0] = t, px[1] = p, px[2] = c.v;
-        break;
-    default:
-        px[0] = c.v, px[1] = p, px[2] = q;
-        break;
+    /* Which of value, lowest, falling and rising level red, green and blue are. */
+    static const uint8_t pick[6][3] = {{0, 3, 1}, {2, 0, 1}, {1, 0, 3}, {1, 2, 0}, {3, 1, 0}, {0, 1, 2}};
+    planes rgb = {{0}, {0}, {0}}, hsv, level;
+    float at[RUN];
+    for (size_t i = 0; i < n; i++) rgb.a[i] = px[3 * i], rgb.b[i] = px[3 * i + 1], rgb.c[i] = px[3 * i + 2];
+    to_hsv(&hsv, &rgb);
+    for (size_t i = 0; i < RUN; i++) at[i] = sec[hsv.a[i]].f;
+    levels(&level, &hsv, at);
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t of[4] = {hsv.c[i], level.a[i], level.b[i], level.c[i]}, *k = pick[sec[hsv.a[i]].i % 6];
+        for (size_t c = 0; c < 3; c++) px[3 * i + c] = of[k[c]];
     }
 }
 
@@ -134,10 +137,7 @@ void gp_adjust_hue(gp_image *im, float f)
         sec[h].f = (float)(a - (double)sec[h].i);
     }
     const size_t n = n_pixels(im);
-    for (size_t i = 0; i < n; i++) {
-        hsv c = to_hsv(im->px + 3 * i);
-        from_hsv(im->px + 3 * i, c, &sec[c.h]);
-    }
+    for (size_t at = 0; at < n; at += RUN) hue_run(im->px + 3 * at, gp_min_size(RUN, n - at), sec);
 }
 
 static float factor(gp_rng *r, double j)

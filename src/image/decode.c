@@ -94,13 +94,13 @@ static gopro_status fail_unknown(gopro_error *err, const uint8_t *data, size_t s
                    size > 1 ? data[1] : 0u, size > 2 ? data[2] : 0u, size > 3 ? data[3] : 0u);
 }
 
-gopro_status gp_image_decode_max(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, gopro_error *err)
+static gopro_status decode(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, uint32_t least, gopro_error *err)
 {
     *im = (gp_image){0};
     const magic *m = find_magic(data, size);
     switch (m ? m->kind : KIND_UNKNOWN) {
     case KIND_JPEG:
-        return gp_jpeg_decode(im, data, size, max_bytes, err);
+        return gp_jpeg_decode(im, data, size, max_bytes, least, err);
     case KIND_PNG:
         return gp_png_decode(im, data, size, 3, max_bytes, err);
     case KIND_WEBP:
@@ -110,6 +110,16 @@ gopro_status gp_image_decode_max(gp_image *im, const uint8_t *data, size_t size,
     default:
         return fail_unknown(err, data, size, m);
     }
+}
+
+gopro_status gp_image_decode_max(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, gopro_error *err)
+{
+    return decode(im, data, size, max_bytes, 0, err);
+}
+
+gopro_status gp_image_decode_least(gp_image *im, const uint8_t *data, size_t size, uint32_t least, gopro_error *err)
+{
+    return decode(im, data, size, GP_IMAGE_MAX_BYTES, least, err);
 }
 
 gopro_status gp_image_decode_rgba_max(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, gopro_error *err)

@@ -15,7 +15,7 @@ gopro_status gp_image_decode_rgba_max(gp_image *im, const uint8_t *data, size_t 
 gopro_status gp_image_alloc_max(gp_image *im, uint32_t w, uint32_t h, uint32_t channels, size_t max_bytes, gopro_error *err);
 
 /* One decoder each; im is empty before and, after an error, afterwards. */
-gopro_status gp_jpeg_decode(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, gopro_error *err);
+gopro_status gp_jpeg_decode(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, uint32_t least, gopro_error *err);
 gopro_status gp_png_decode(gp_image *im, const uint8_t *data, size_t size, uint32_t channels, size_t max_bytes, gopro_error *err);
 gopro_status gp_gif_decode(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, gopro_error *err);
 gopro_status gp_webp_decode(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, gopro_error *err);

@@ -69,7 +69,18 @@ static gopro_status decode_pixels(tjhandle tj, gp_image *im, int format, const u
     return ends_early(tj) ? check_truncated(tj, im->px, w, h, format, data, size, err) : GOPRO_OK;
 }
 
-gopro_status gp_jpeg_decode(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, gopro_error *err)
+/* 8, 4 or 2 if it divides both sides, so that boxes cut out of the smaller image are the same part of the picture, and leaves them at least
+ * `least`; else 1.  What is too large stays so, to be refused. */
+static int divisor(int w, int h, uint32_t least, size_t max_bytes)
+{
+    const size_t shorter = (size_t)(w < h ? w : h);
+    if (least == 0 || 3 * (size_t)w * (size_t)h > max_bytes) return 1;
+    for (int d = 8; d > 1; d /= 2)
+        if (w % d == 0 && h % d == 0 && shorter / (size_t)d >= least) return d;
+    return 1;
+}
+
+gopro_status gp_jpeg_decode(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, uint32_t least, gopro_error *err)
 {
     if (size > (size_t)INT_MAX) return gp_fail(err, GOPRO_E_FORMAT, "JPEG: the file is larger than 2 GiB");
     tjhandle tj = tjInitDecompress();
@@ -85,6 +96,9 @@ gopro_status gp_jpeg_decode(gp_image *im, const uint8_t *data, size_t size, size
         st = gp_fail(err, GOPRO_E_FORMAT, "JPEG: no image in the file");
         goto out;
     }
+    const tjscalingfactor part = {1, divisor(w, h, least, max_bytes)};
+    w = TJSCALED(w, part);
+    h = TJSCALED(h, part);
     GP_CHECK(gp_image_alloc_max(im, (uint32_t)w, (uint32_t)h, 3, max_bytes, err));
     if (space == TJCS_CMYK || space == TJCS_YCCK) {
         GP_CHECK(gp_image_alloc_max(&ink, (uint32_t)w, (uint32_t)h, 4, max_bytes, err));
@@ -97,5 +111,29 @@ out:
     gp_image_free(&ink);
     if (st != GOPRO_OK) gp_image_free(im);
     tjDestroy(tj);
+    return st;
+}
+
+gopro_status gp_image_encode_jpeg(uint8_t **data, size_t *size, const gp_image *im, int quality, gopro_error *err)
+{
+    *data = NULL;
+    *size = 0;
+    if (!im->px || im->channels != 3 || im->w > 65535 || im->h > 65535 || quality < 1 || quality > 100)
+        return gp_fail(err, GOPRO_E_INVALID, "cannot encode %u x %u pixels of %u channels as JPEG of quality %d", im->w, im->h,
+                       im->channels, quality);
+    unsigned long n = tjBufSize((int)im->w, (int)im->h, TJSAMP_420);
+    unsigned char *out = malloc(n);
+    tjhandle tj = tjInitCompress();
+    gopro_status st = out && tj ? GOPRO_OK : gp_fail_nomem(err, n, "a JPEG file");
+    if (st == GOPRO_OK && tjCompress2(tj, im->px, (int)im->w, 0, (int)im->h, TJPF_RGB, &out, &n, TJSAMP_420, quality,
+                                      TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT) != 0)
+        st = gp_fail(err, GOPRO_E_INVALID, "cannot encode as JPEG: %s", tjGetErrorStr2(tj));
+    if (tj) tjDestroy(tj);
+    if (st == GOPRO_OK) {
+        *data = out;
+        *size = n;
+    } else {
+        free(out);
+    }
     return st;
 }

@@ -18,15 +18,17 @@ static void histograms(uint32_t h[3][256], const gp_image *im)
 {
     memset(h, 0, 3 * sizeof *h);
     const size_t n = n_pixels(im);
-    for (size_t i = 0; i < n; i++)
-        for (size_t c = 0; c < 3; c++) h[c][im->px[3 * i + c]]++;
+    const uint8_t *p = im->px;
+    for (size_t i = 0; i < n; i++, p += 3)
+        for (size_t c = 0; c < 3; c++) h[c][p[c]]++;
 }
 
 static void apply(gp_image *im, const tables *t)
 {
     const size_t n = n_pixels(im);
-    for (size_t i = 0; i < n; i++)
-        for (size_t c = 0; c < 3; c++) im->px[3 * i + c] = t->v[c][im->px[3 * i + c]];
+    uint8_t *restrict p = im->px;
+    for (size_t i = 0; i < n; i++, p += 3)
+        for (size_t c = 0; c < 3; c++) p[c] = t->v[c][p[c]];
 }
 
 static void autocontrast_table(uint8_t lut[256], const uint32_t h[256])
@@ -83,14 +85,15 @@ void gp_posterize(gp_image *im, int bits)
     const int b = bits < 0 ? 0 : bits > 8 ? 8 : bits;
     const uint8_t mask = (uint8_t)(0xff00u >> b);
     const size_t n = 3 * n_pixels(im);
-    for (size_t i = 0; i < n; i++) im->px[i] &= mask;
+    uint8_t *px = im->px; /* bytes may alias anything: the pointer is read once */
+    for (size_t i = 0; i < n; i++) px[i] &= mask;
 }
 
 void gp_solarize(gp_image *im, int threshold)
 {
+    if (threshold > 255) return;
+    const uint8_t from = (uint8_t)(threshold < 0 ? 0 : threshold);
     const size_t n = 3 * n_pixels(im);
-    for (size_t i = 0; i < n; i++) {
-        uint8_t v = im->px[i];
-        im->px[i] = v < threshold ? v : (uint8_t)(255 - v);
-    }
+    uint8_t *px = im->px;
+    for (size_t i = 0; i < n; i++) px[i] = (uint8_t)(px[i] ^ (px[i] >= from ? 255 : 0));
 }

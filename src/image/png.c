@@ -88,28 +88,34 @@ gopro_status gp_png_decode(gp_image *im, const uint8_t *data, size_t size, uint3
     return st;
 }
 
-gopro_status gp_image_write_png(const gp_image *im, const char *path, gopro_error *err)
+gopro_status gp_image_encode_png(uint8_t **data, size_t *size, const gp_image *im, gopro_error *err)
 {
+    *data = NULL;
+    *size = 0;
     if (!im->px || (im->channels != 3 && im->channels != 4))
-        return gp_fail(err, GOPRO_E_INVALID, "cannot write '%s': expected an image with 3 or 4 channels", path);
+        return gp_fail(err, GOPRO_E_INVALID, "cannot encode as PNG: expected an image with 3 or 4 channels");
     spng_ctx *ctx = spng_ctx_new(SPNG_CTX_ENCODER);
     if (!ctx) return gp_fail_nomem(err, 0, "a PNG encoder");
     struct spng_ihdr h = {.width = im->w,
                           .height = im->h,
                           .bit_depth = 8,
                           .color_type = im->channels == 4 ? SPNG_COLOR_TYPE_TRUECOLOR_ALPHA : SPNG_COLOR_TYPE_TRUECOLOR};
-    size_t n = 0;
-    void *buf = NULL;
     int rc = spng_set_option(ctx, SPNG_ENCODE_TO_BUFFER, 1);
     if (rc == 0) rc = spng_set_ihdr(ctx, &h);
     if (rc == 0) rc = spng_encode_image(ctx, im->px, (size_t)im->w * im->h * im->channels, SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
-    if (rc == 0) buf = spng_get_png_buffer(ctx, &n, &rc);
-    gopro_status st = GOPRO_OK;
-    if (rc != 0 || !buf)
-        st = gp_fail(err, rc == SPNG_EMEM ? GOPRO_E_NOMEM : GOPRO_E_INVALID, "cannot encode '%s' as PNG: %s", path, spng_strerror(rc));
-    else
-        st = gp_write_file(path, buf, n, err);
-    free(buf);
+    if (rc == 0) *data = spng_get_png_buffer(ctx, size, &rc);
     spng_ctx_free(ctx);
+    if (*data) return GOPRO_OK;
+    return gp_fail(err, rc == SPNG_EMEM ? GOPRO_E_NOMEM : GOPRO_E_INVALID, "cannot encode as PNG: %s", spng_strerror(rc));
+}
+
+gopro_status gp_image_write_png(const gp_image *im, const char *path, gopro_error *err)
+{
+    uint8_t *data;
+    size_t size;
+    gopro_status st = gp_image_encode_png(&data, &size, im, err);
+    if (st != GOPRO_OK) return gp_fail_in(err, st, "%s", path);
+    st = gp_write_file(path, data, size, err);
+    free(data);
     return st;
 }

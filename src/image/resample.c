@@ -6,9 +6,14 @@
 
 #include "image/image_int.h"
 
+#if GP_AVX2
+#include <immintrin.h>
+#endif
+
 #define WEIGHT_BITS 22
 #define HALF_BITS   11
-#define TILE        16 /* sums kept in registers by the vertical pass */
+#define TILE        16 /* sums kept in registers */
+#define ROWS        (TILE / 4)
 
 /* Weights of the outputs o0 .. o0+n-1 of one axis: output i sums w[i*taps + j] * in[lo[i] + j], j < len[i]. */
 typedef struct axis {
@@ -114,7 +119,7 @@ static void row_any(uint8_t *restrict dst, const uint8_t *restrict src, const ax
 
 /* One output row as a weighted sum of `len` input rows of n bytes each, `stride` apart.  Tiles keep the sums in registers; weights are
  * split into 16-bit halves because baseline vector units multiply those much faster: w p = (high p << 11) + low p. */
-static void column(uint8_t *restrict dst, const uint8_t *restrict src, size_t stride, const int32_t *w, uint32_t len, size_t n)
+static void column_plain(uint8_t *restrict dst, const uint8_t *restrict src, size_t stride, const int32_t *w, uint32_t len, size_t n)
 {
     size_t at = 0;
     for (; at + TILE <= n; at += TILE) {
@@ -135,6 +140,100 @@ static void column(uint8_t *restrict dst, const uint8_t *restrict src, size_t st
         for (uint32_t j = 0; j < len; j++) acc += w[j] * src[(size_t)j * stride + at];
         dst[at] = clip(acc);
     }
+}
+
+#if GP_AVX2
+/* TILE weighted sums of `len` runs of bytes, `stride` apart. */
+static inline GP_FOR_AVX2 void tile(uint8_t *dst, const uint8_t *src, size_t stride, const int32_t *w, uint32_t len)
+{
+    __m256i a = _mm256_set1_epi32(1 << (WEIGHT_BITS - 1)), b = a;
+    for (uint32_t j = 0; j < len; j++, src += stride) {
+        const __m128i p = _mm_loadu_si128((const __m128i *)(const void *)src);
+        const __m256i k = _mm256_set1_epi32(w[j]);
+        a = _mm256_add_epi32(a, _mm256_mullo_epi32(k, _mm256_cvtepu8_epi32(p)));
+        b = _mm256_add_epi32(b, _mm256_mullo_epi32(k, _mm256_cvtepu8_epi32(_mm_srli_si128(p, 8))));
+    }
+    const __m256i v = _mm256_packs_epi32(_mm256_srai_epi32(a, WEIGHT_BITS), _mm256_srai_epi32(b, WEIGHT_BITS));
+    const __m256i c = _mm256_permute4x64_epi64(v, 0xd8);
+    _mm_storeu_si128((__m128i *)(void *)dst, _mm_packus_epi16(_mm256_castsi256_si128(c), _mm256_extracti128_si256(c, 1)));
+}
+
+static GP_FOR_AVX2 void column_avx2(uint8_t *dst, const uint8_t *src, size_t stride, const int32_t *w, uint32_t len, size_t n)
+{
+    size_t at = 0;
+    for (; at + TILE <= n; at += TILE) tile(dst + at, src + at, stride, w, len);
+    if (at < n) column_plain(dst + at, src + at, stride, w, len, n - at);
+}
+
+/* ROWS rows at once: a pixel of 3 or 4 channels takes 4 bytes of `quad`, those of the rows side by side, so that one tile is the same
+ * pixel of all of them.  in: pixels from the first that is read to the last. */
+static GP_FOR_AVX2 void rows_avx2(uint8_t *const dst[ROWS], const uint8_t *const src[ROWS], uint8_t *quad, const axis *ax, size_t in,
+                                  size_t n, size_t ch)
+{
+    const size_t lo0 = ax->lo[0];
+    for (size_t r = 0; r < ROWS; r++) {
+        const uint8_t *p = src[r] + ch * lo0;
+        uint8_t *q = quad + 4 * r;
+        for (size_t x = 0; x + 1 < in; x++, p += ch, q += TILE) memcpy(q, p, 4);
+        memcpy(q, p, ch);
+    }
+    uint8_t *d[ROWS];
+    memcpy(d, dst, sizeof d);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t out[TILE];
+        tile(out, quad + TILE * (ax->lo[i] - lo0), TILE, ax->w + i * ax->taps, ax->len[i]);
+        for (size_t r = 0; r < ROWS; r++, d[r - 1] += ch) memcpy(d[r], out + 4 * r, i + 1 < n ? 4 : ch);
+    }
+}
+
+/* The horizontal pass over `count` rows. */
+static gopro_status across_avx2(uint8_t *dst, size_t dst_stride, const uint8_t *src, size_t src_stride, size_t count, const axis *ax,
+                                uint32_t n, size_t ch, gopro_error *err)
+{
+    const uint32_t in = ax->lo[n - 1] + ax->len[n - 1] - ax->lo[0];
+    uint8_t *quad = calloc(in, TILE);
+    if (!quad) return gp_fail_nomem(err, (size_t)in * TILE, "rows to be resampled");
+    for (size_t y = 0; y < count; y += ROWS) {
+        uint8_t *to[ROWS];
+        const uint8_t *from[ROWS];
+        for (size_t r = 0; r < ROWS; r++) { /* what is missing of the last group repeats the last row */
+            const size_t k = gp_min_size(y + r, count - 1);
+            to[r] = dst + k * dst_stride;
+            from[r] = src + k * src_stride;
+        }
+        rows_avx2(to, from, quad, ax, in, n, ch);
+    }
+    free(quad);
+    return GOPRO_OK;
+}
+#endif
+
+static void column(uint8_t *dst, const uint8_t *src, size_t stride, const int32_t *w, uint32_t len, size_t n)
+{
+#if GP_AVX2
+    if (GP_HAS_AVX2()) {
+        column_avx2(dst, src, stride, w, len, n);
+        return;
+    }
+#endif
+    column_plain(dst, src, stride, w, len, n);
+}
+
+/* The horizontal pass over `count` rows. */
+static gopro_status across(uint8_t *dst, size_t dst_stride, const uint8_t *src, size_t src_stride, size_t count, const axis *ax, uint32_t n,
+                           uint32_t ch, gopro_error *err)
+{
+#if GP_AVX2
+    if (GP_HAS_AVX2() && ch >= 3) return across_avx2(dst, dst_stride, src, src_stride, count, ax, n, ch, err);
+#endif
+    (void)err;
+    for (size_t y = 0; y < count; y++) {
+        if (ch == 3)
+            row3(dst + y * dst_stride, src + y * src_stride, ax, n);
+        else
+            row_any(dst + y * dst_stride, src + y * src_stride, ax, n, ch);
+    }
+    return GOPRO_OK;
 }
 
 static bool box_inside(gp_box b, uint32_t w, uint32_t h)
@@ -170,12 +269,7 @@ gopro_status gp_image_resample(gp_image *out, const gp_image *im, gp_box box, ui
             GP_CHECK(gp_image_alloc(&tmp, win.w, y1 - y0, ch, err));
             dst = tmp.px;
         }
-        for (uint32_t y = y0; y < y1; y++) {
-            if (ch == 3)
-                row3(dst + (y - y0) * row, src + y * stride, &ax, win.w);
-            else
-                row_any(dst + (y - y0) * row, src + y * stride, &ax, win.w, ch);
-        }
+        GP_CHECK(across(dst, row, src + y0 * stride, stride, y1 - y0, &ax, win.w, ch, err));
         mid = dst, mid_stride = row;
     }
     if (oh != box.h)

@@ -34,26 +34,33 @@ gopro_status gp_image_center_of(gp_image *out, const gp_image *im, uint32_t shor
 
 void gp_image_normalise(float *x, const gp_image *im, const float mean[3], const float std[3])
 {
-    const size_t n = (size_t)im->w * im->h;
+    const size_t n = (size_t)im->w * im->h, ch = im->channels;
     for (uint32_t c = 0; c < 3; c++) {
         float lut[256];
         for (int v = 0; v < 256; v++) lut[v] = ((float)v / 255.0f - mean[c]) / std[c];
         const uint8_t *p = im->px + c;
         float *dst = x + c * n;
-        for (size_t i = 0; i < n; i++) dst[i] = lut[p[i * im->channels]];
+        for (size_t i = 0; i < n; i++) dst[i] = lut[p[i * ch]];
     }
+}
+
+static void flip_row(uint8_t *row, size_t w, size_t ch)
+{
+    for (uint8_t *a = row, *b = row + (w - 1) * ch; a < b; a += ch, b -= ch)
+        for (size_t c = 0; c < ch; c++) {
+            const uint8_t t = a[c];
+            a[c] = b[c];
+            b[c] = t;
+        }
 }
 
 void gp_image_flip(gp_image *im)
 {
     const size_t ch = im->channels, w = im->w;
     for (uint32_t y = 0; y < im->h; y++) {
-        uint8_t *row = im->px + y * w * ch;
-        for (size_t a = 0, b = w - 1; a < b; a++, b--) {
-            uint8_t t[4];
-            memcpy(t, row + a * ch, ch);
-            memcpy(row + a * ch, row + b * ch, ch);
-            memcpy(row + b * ch, t, ch);
-        }
+        if (ch == 3)
+            flip_row(im->px + y * w * 3, w, 3);
+        else
+            flip_row(im->px + y * w * ch, w, ch);
     }
 }

@@ -114,8 +114,6 @@ static int int_level(gp_rng *r, int severity, double max)
     return (int)(level(r, severity) * max / 10.0);
 }
 
-typedef gopro_status aug_op(gp_image *im, int severity, gp_rng *r, gopro_error *err);
-
 static gopro_status op_autocontrast(gp_image *im, int severity, gp_rng *r, gopro_error *err)
 {
     (void)severity, (void)r, (void)err;
@@ -174,8 +172,11 @@ static gopro_status op_translate_y(gp_image *im, int severity, gp_rng *r, gopro_
     return gp_affine(im, (const double[6]){1.0, 0.0, 0.0, 0.0, 1.0, g}, err);
 }
 
-static aug_op *const aug_ops[] = {op_autocontrast, op_equalize, op_posterize,   op_rotate,     op_solarize,
-                                  op_shear_x,      op_shear_y,  op_translate_x, op_translate_y};
+const gp_augmix_op gp_augmix_ops[GP_AUGMIX_OPS] = {
+    {"autocontrast", op_autocontrast}, {"equalize", op_equalize}, {"posterize", op_posterize}, {"rotate", op_rotate},
+    {"solarize", op_solarize},         {"shear_x", op_shear_x},   {"shear_y", op_shear_y},     {"translate_x", op_translate_x},
+    {"translate_y", op_translate_y},
+};
 
 static double exponential(gp_rng *r)
 {
@@ -215,7 +216,7 @@ gopro_status gp_augmix(float *x, const gp_image *crop, const float mean[3], cons
         memcpy(im.px, crop->px, bytes);
         const uint32_t depth = 1 + gp_rng_below(r, AUGMIX_DEPTH);
         for (uint32_t d = 0; d < depth && st == GOPRO_OK; d++)
-            st = aug_ops[gp_rng_below(r, (uint32_t)GP_COUNT(aug_ops))](&im, severity, r, err);
+            st = gp_augmix_ops[gp_rng_below(r, GP_AUGMIX_OPS)].apply(&im, severity, r, err);
         const double share = sum > 0.0 ? w[i] / sum : 1.0 / AUGMIX_WIDTH;
         if (st == GOPRO_OK) add_normalised(x, &im, mean, std, (float)(m * share), false);
     }
@@ -258,6 +259,16 @@ static gp_filter model_filter(const gp_view_config *c)
 gopro_status gp_view_test(gp_image *out, const gp_image *im, const gp_view_config *c, gopro_error *err)
 {
     return gp_image_center_of(out, im, c->resize ? c->resize : c->size, c->size, model_filter(c), err);
+}
+
+uint32_t gp_view_test_least(const gp_view_config *c)
+{
+    return !c->scaled_decode ? 0 : c->resize ? c->resize : c->size;
+}
+
+uint32_t gp_view_train_least(const gp_view_config *c)
+{
+    return !c->scaled_decode ? 0 : (uint32_t)ceil((double)c->size / sqrt(0.75 * c->scale_min));
 }
 
 /* What the views of (epoch, sample) are made of: its 8-bit crop, and the image that c->source names. */

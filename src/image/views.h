@@ -25,12 +25,18 @@ typedef struct gp_view_config {
     bool augmix_bilinear;        /* filter of augmix_own_crop; else the model's */
     bool augmix_first;           /* in a batch: every AugMix view is one of the batch's first image (R8); gp_views_make knows no batch */
     bool moco_imagenet;          /* the MoCo view normalised with ImageNet's constants instead of mean, std (R7) */
+    bool scaled_decode;          /* large JPEGs may be decoded smaller, see gp_view_test_least */
 } gp_view_config;
 
 /* The three views of one decoded image.  x [3,R,R] train transform; x1 MoCo, x2 AugMix of x's 8-bit crop; x1, x2 may be NULL (not made).
  * Randomness only from the streams (seed, GP_RNG_VIEW_*, epoch, sample): a view does not depend on which others are made. */
 gopro_status gp_views_make(float *x, float *x1, float *x2, const gp_image *im, const gp_view_config *c, uint64_t seed, uint64_t epoch,
                            uint64_t sample, gopro_error *err);
+
+/* What gp_image_decode_least may shrink an image to; 0 without scaled_decode.  For the test transform: its short side, so that it never
+ * enlarges.  For training: so that no crop is enlarged on that account, R / sqrt(3/4 scale_min): the narrowest crop has ratio 3/4. */
+uint32_t gp_view_test_least(const gp_view_config *c);
+uint32_t gp_view_train_least(const gp_view_config *c);
 
 /* The test transform of a model, 8-bit. */
 gopro_status gp_view_test(gp_image *out, const gp_image *im, const gp_view_config *c, gopro_error *err);
@@ -66,6 +72,13 @@ void gp_equalize(gp_image *im);
 /* Output pixel (X,Y) reads input (a(X+.5)+b(Y+.5)+c, d(X+.5)+e(Y+.5)+f), bilinear, black outside (METHODS 4.4). */
 gopro_status gp_affine(gp_image *im, const double coeff[6], gopro_error *err);
 gopro_status gp_rotate(gp_image *im, double degrees, gopro_error *err);
+/* AugMix's operations, each of a level drawn up to severity. */
+typedef struct gp_augmix_op {
+    const char *name;
+    gopro_status (*apply)(gp_image *im, int severity, gp_rng *r, gopro_error *err);
+} gp_augmix_op;
+#define GP_AUGMIX_OPS 9
+extern const gp_augmix_op gp_augmix_ops[GP_AUGMIX_OPS];
 gopro_status gp_augmix(float *x /* [3,h,w] normalised */, const gp_image *crop, const float mean[3], const float std[3], int severity,
                        gp_rng *r, gopro_error *err);
 

@@ -51,7 +51,9 @@ static settings read_settings(const gp_setup *s)
 
 static void views(const gp_setup *s, gp_view_kind kind[GP_MAX_VIEWS])
 {
-    gp_branches_views(read_settings(s).lambda, kind);
+    double lambda[GP_N_LOSSES];
+    for (size_t i = 0; i < GP_N_LOSSES; i++) lambda[i] = gp_opt_real(s->opt, lambda_name[i]);
+    gp_branches_views(lambda, kind);
 }
 
 static gopro_status declare(gp_params *p, const gp_setup *s, gopro_error *err)

@@ -102,7 +102,7 @@ typedef struct gp_method {
     const gp_method_default *defaults; /* up to one without option; NULL: those of the option table */
     /* Fills what of the setup follows from the method's options (pos, csc); may be NULL. */
     void (*prepare)(gp_setup *s);
-    /* Which views the settings need, in order; view[0] is always GP_VIEW_CROP in training. */
+    /* Which views the options need, in order; view[0] is always GP_VIEW_CROP in training.  There need not be a model yet. */
     void (*views)(const gp_setup *s, gp_view_kind kind[GP_MAX_VIEWS]);
     /* How its views are made, where that is not what the options of `views` and `gopro` say; may be NULL. */
     void (*view_config)(const gp_options *o, gp_view_config *v);

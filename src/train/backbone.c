@@ -67,15 +67,15 @@ out:
     return st;
 }
 
-void gp_backbone_views(gp_view_config *vc, const gp_backbone *b, const gp_options *o)
+void gp_arch_views(gp_view_config *vc, const gp_clip_arch *a, const gp_options *o)
 {
-    const gp_clip_arch *a = gp_model_arch(b->model);
     memset(vc, 0, sizeof *vc);
     vc->size = (uint32_t)a->image;
     vc->resize = (uint32_t)a->resize;
     vc->bilinear = a->bilinear;
     memcpy(vc->mean, a->mean, sizeof vc->mean);
     memcpy(vc->std, a->std, sizeof vc->std);
+    vc->scaled_decode = gp_opt_bool(o, "data.scaled_decode");
     vc->scale_min = gp_opt_real(o, "views.scale_min");
     vc->scale_max = gp_opt_real(o, "views.scale_max");
     vc->moco_recipe = gp_opt_is(o, "gopro.moco_recipe", "random") ? 0 : gp_opt_is(o, "gopro.moco_recipe", "2") ? 2 : 1;
@@ -83,4 +83,9 @@ void gp_backbone_views(gp_view_config *vc, const gp_backbone *b, const gp_option
     vc->augmix_own_crop = gp_opt_is(o, "gopro.augmix_base", "own_crop");
     const gp_method *m = gp_method_find(gp_opt_string(o, "method"));
     if (m && m->view_config) m->view_config(o, vc);
+}
+
+void gp_backbone_views(gp_view_config *vc, const gp_backbone *b, const gp_options *o)
+{
+    gp_arch_views(vc, gp_model_arch(b->model), o);
 }

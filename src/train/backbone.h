@@ -27,7 +27,8 @@ void gp_backbone_free(gp_backbone **b);
 gopro_status gp_backbone_plan(gp_text_plan **plan, const gp_backbone *b, const char *const *class_name, size_t K, const char *tmpl,
                               size_t M, gp_ctx_pos pos, gopro_error *err);
 
-/* Preprocessing constants of the weights, and the training views as the options say. */
+/* Preprocessing constants of weights, and the training views as the options say. */
+void gp_arch_views(gp_view_config *vc, const gp_clip_arch *a, const gp_options *o);
 void gp_backbone_views(gp_view_config *vc, const gp_backbone *b, const gp_options *o);
 
 #endif

@@ -56,8 +56,10 @@ static gopro_status readable_shots(loop *p, gopro_error *err)
     p->item = malloc((p->n ? p->n : 1) * sizeof *p->item);
     if (!p->item) return gp_fail_nomem(err, p->n * sizeof *p->item, "the shots");
     if (p->n) memcpy(p->item, ls->train, p->n * sizeof *p->item);
-    GP_TRY(gp_image_store_create_with(&p->store, p->j->data->root, p->item, p->n, bytes, gp_opt_bool(o, "data.skip_bad"),
-                                      gp_pool_size(p->l->bb->compute->pool), log_of(p), err));
+    gp_view_config view;
+    gp_backbone_views(&view, p->l->bb, o);
+    GP_TRY(gp_image_store_create_with(&p->store, p->j->data->root, p->item, p->n, bytes, gp_view_train_least(&view),
+                                      gp_opt_bool(o, "data.skip_bad"), gp_pool_size(p->l->bb->compute->pool), log_of(p), err));
     p->n = gp_image_store_drop_bad(p->store, p->item, p->n);
     if (p->n < ls->n_train)
         gp_logf(log_of(p), GP_LOG_WARN, "%zu of %zu training images cannot be read and are left out", ls->n_train - p->n, ls->n_train);

@@ -6,7 +6,7 @@
 
 expect 0 '^gopro [0-9]+\.[0-9]+\.[0-9]+$' "$gopro" --version
 expect 0 'usage: gopro COMMAND' "$gopro" --help
-for c in zeroshot train eval protocol ablate report predict import data tokenize step pretrain doctor; do
+for c in zeroshot train eval protocol ablate report predict import data tokenize step pretrain bench doctor; do
     expect 0 "usage: gopro $c" "$gopro" $c --help
     expect 0 "usage: gopro $c" "$gopro" help $c
 done
@@ -19,6 +19,25 @@ check "an option of pretraining has no help" sh -c \
 expect 2 "pretrain.objective" "$gopro" pretrain --pairs none --out p pretrain.objective=simclr
 expect 3 "none" "$gopro" pretrain --pairs none --out p pretrain.objective=slip
 expect 2 "unknown command" "$gopro" help nothing
+
+expect 2 "which benchmark" "$gopro" bench nothing
+expect 2 "needs --data" "$gopro" bench load
+expect 0 '"views": \[' "$gopro" bench load --data d --size 32 --repeats 2 threads=2 method=slip --json
+check "the loader's figures are not JSON with a row for each number of threads" python3 -c '
+import json
+r = json.load(open("out.txt"))
+rows = r["images_per_second"]
+assert [x["threads"] for x in rows] == [1, 2] and r["views"] == ["crop", "ssl_a", "ssl_b"] and r["images"] == 24 and r["bytes"] > 0
+assert all(abs(x["s_per_image"] * x["loader"]["median"] - 1) < 1e-9 and x["decode"]["min"] > 0 for x in rows)'
+expect 0 'seconds|s per training image' "$gopro" bench load --data d --size 32 --repeats 2 --images 5 threads=1
+expect 3 "nowhere" "$gopro" bench load --data nowhere
+expect 0 '"decode_jpeg"' "$gopro" bench augment --picture 60x50 --size 32 --repeats 2 --json
+check "not nine operations of AugMix" python3 -c '
+import json
+r = json.load(open("out.txt"))
+assert len(r["augmix_operations"]) == 9 and (r["width"], r["height"]) == (60, 50)
+assert all(0 < x["min_us"] <= x["median_us"] <= x["max_us"] for x in r["operations"])'
+expect 2 "WIDTHxHEIGHT" "$gopro" bench augment --picture 60
 
 printf '{"text": "a photo of a blue circle."}\n\n{"text":"  A  PHOTO &amp;amp; x"}\n' >texts.jsonl
 tokenize() { "$gopro" tokenize --vocab "$1" <texts.jsonl; }

@@ -291,7 +291,7 @@ static void test_loader_error(void **state)
     /* The first bad image is the one reported, whatever the threads did. */
     folder_text(root, "c2/08.png", "");
     for (size_t t = 1; t <= 4; t++) {
-        assert_int_equal(gp_image_store_create_with(&s, root, item, N, PLENTY, false, t, NULL, &err), GOPRO_E_DATA);
+        assert_int_equal(gp_image_store_create_with(&s, root, item, N, PLENTY, 0, false, t, NULL, &err), GOPRO_E_DATA);
         assert_null(s);
         assert_non_null(strstr(err.msg, "image 5 of 11"));
         assert_non_null(strstr(err.msg, "c1/04.png"));
@@ -321,7 +321,7 @@ static void test_skip_bad(void **state)
         int said = 0;
         gp_log log = {.write = count_line, .user = &said};
         memcpy(list, item, sizeof list);
-        assert_int_equal(gp_image_store_create_with(&s, root, list, N, bounds[i], true, 3, &log, NULL), GOPRO_OK);
+        assert_int_equal(gp_image_store_create_with(&s, root, list, N, bounds[i], 0, true, 3, &log, NULL), GOPRO_OK);
         assert_int_equal(said, 2);
         for (size_t k = 0; k < N; k++) assert_int_equal(gp_image_store_bad(s, k), k == 4 || k == 10);
         assert_int_equal(gp_image_store_drop_bad(s, list, N), N - 2);
@@ -363,6 +363,54 @@ static void test_config_errors(void **state)
     assert_int_equal(gp_loader_create(&l, s, item, 0, &c, &err), GOPRO_E_DATA);
     assert_null(l);
     gp_image_store_free(&s);
+}
+
+/* A large JPEG is kept as small as its crops allow and tested as small as the transform allows; off, it is whole. */
+static void test_scaled_decode(void **state)
+{
+    (void)state;
+    enum { SIDE = 300 };
+    char dir[64], path[512];
+    uint8_t *jpeg;
+    size_t n;
+    gp_image im, own;
+    const gp_image *kept;
+    float x[2][3 * R * R];
+    gp_view_config c = view;
+    const gp_item it = {.path = "a.jpg"};
+    assert_int_equal(gp_view_train_least(&c), 0);
+    assert_int_equal(gp_view_test_least(&c), 0);
+    c.scaled_decode = true;
+    assert_int_equal(gp_view_test_least(&c), R);
+    assert_int_equal(gp_view_train_least(&c), 66); /* 16 / sqrt(0.06) = 65.3 */
+    c.resize = R + 2;
+    assert_int_equal(gp_view_test_least(&c), R + 2);
+    scratch_make(dir);
+    assert_int_equal(gp_image_alloc(&im, SIDE, SIDE, 3, NULL), GOPRO_OK);
+    for (uint32_t i = 0; i < SIDE * SIDE; i++) memset(im.px + 3 * i, (int)(i % SIDE / 2 + i / SIDE / 4), 3);
+    assert_int_equal(gp_image_encode_jpeg(&jpeg, &n, &im, 90, NULL), GOPRO_OK);
+    assert_int_equal(gp_write_file(folder_path(path, dir, it.path), jpeg, n, NULL), GOPRO_OK);
+    static const uint32_t side[2] = {SIDE, SIDE / 4};
+    for (size_t i = 0; i < 2; i++) {
+        gp_image_store *s;
+        c.scaled_decode = i == 1;
+        assert_int_equal(gp_image_store_create_with(&s, dir, &it, 1, i ? 0 : PLENTY, gp_view_train_least(&c), false, 1, NULL, NULL),
+                         GOPRO_OK);
+        assert_int_equal(gp_image_store_get(s, 0, &own, &kept, NULL), GOPRO_OK);
+        assert_int_equal(kept->w, side[i]);
+        gp_image_free(&own);
+        gp_image_store_free(&s);
+        assert_int_equal(gp_test_pixels(x[i], dir, &it, 1, &c, NULL, NULL), GOPRO_OK);
+    }
+    float most = 0.0f;
+    for (size_t i = 0; i < 3 * R * R; i++) {
+        const float d = x[0][i] > x[1][i] ? x[0][i] - x[1][i] : x[1][i] - x[0][i];
+        most = d > most ? d : most;
+    }
+    assert_true(most > 0.0f && most < 0.2f); /* of numbers between -2 and 2 */
+    free(jpeg);
+    gp_image_free(&im);
+    scratch_remove(dir);
 }
 
 static void test_pixels(void **state)
@@ -411,6 +459,7 @@ int main(void)
         T(test_loader_error),
         T(test_skip_bad),
         T(test_config_errors),
+        T(test_scaled_decode),
         T(test_pixels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,6 +135,24 @@ static void equals_the_tower(void **state)
     free(feat);
 }
 
+/* Features of images decoded smaller stand apart from those of whole ones. */
+static void scaled_decode_is_part_of_the_key(void **state)
+{
+    world *w = *state;
+    gp_features_request q = w->q;
+    gp_features *whole = get(&q);
+    q.scaled_decode = true;
+    gp_features *part = get(&q), *again = get(&q);
+    assert_int_equal(whole->n_computed, N);
+    assert_int_equal(part->n_computed, N);
+    assert_int_equal(again->n_computed, 0);
+    same(part, again);
+    same(part, whole); /* these are PNG files, which have no smaller form */
+    gp_features_free(&whole);
+    gp_features_free(&part);
+    gp_features_free(&again);
+}
+
 /* Without statistics none are kept; asked for, they are computed once, and serve both. */
 static void statistics_only_if_asked(void **state)
 {
@@ -503,6 +521,7 @@ int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {CASE(equals_the_tower),
+                                       CASE(scaled_decode_is_part_of_the_key),
                                        CASE(statistics_only_if_asked),
                                        CASE(another_tower_is_not_kept),
                                        CASE(one_pixel_changes_one_image),

@@ -201,6 +201,76 @@ static void test_write_and_read(void **state)
     scratch_remove(dir);
 }
 
+/* The largest and the mean difference of the test transforms of two decodings. */
+static void distance(int *most, double *mean, const gp_image *a, const gp_image *b, uint32_t size)
+{
+    gp_image x, y;
+    uint64_t sum = 0;
+    assert_int_equal(gp_image_center(&x, a, size, GP_BICUBIC, NULL), GOPRO_OK);
+    assert_int_equal(gp_image_center(&y, b, size, GP_BICUBIC, NULL), GOPRO_OK);
+    *most = 0;
+    for (size_t i = 0; i < 3 * (size_t)size * size; i++) {
+        const int d = abs((int)x.px[i] - (int)y.px[i]);
+        sum += (uint64_t)d;
+        if (d > *most) *most = d;
+    }
+    *mean = (double)sum / (double)(3 * size * size);
+    gp_image_free(&x);
+    gp_image_free(&y);
+}
+
+/* A JPEG comes out as small as `least` allows, and nearly the same; other files, and least 0, as they are. */
+static void test_scaled(void **state)
+{
+    (void)state;
+    enum { W = 408, H = 304 };
+    static const struct {
+        uint32_t least, w, h;
+    } c[] = {{0, W, H}, {304, W, H}, {153, W, H}, {152, 204, 152}, {77, 204, 152}, {76, 102, 76}, {39, 102, 76}, {38, 51, 38}, {1, 51, 38}};
+    gp_image im, whole, part;
+    uint8_t *jpeg, *png;
+    size_t n, n_png;
+    assert_int_equal(gp_image_alloc(&im, W, H, 3, NULL), GOPRO_OK);
+    for (uint32_t y = 0; y < H; y++)
+        for (uint32_t x = 0; x < W; x++) {
+            uint8_t *p = im.px + 3 * (y * W + x);
+            p[0] = (uint8_t)(x / 2), p[1] = (uint8_t)(y * 5 / 6), p[2] = (uint8_t)((x / 60 + y / 50) % 2 * 120 + 40);
+        }
+    assert_int_equal(gp_image_encode_jpeg(&jpeg, &n, &im, 92, NULL), GOPRO_OK);
+    assert_int_equal(gp_image_encode_png(&png, &n_png, &im, NULL), GOPRO_OK);
+    assert_int_equal(gp_image_decode(&whole, jpeg, n, NULL), GOPRO_OK);
+    for (size_t i = 0; i < GP_COUNT(c); i++) {
+        int most;
+        double mean;
+        assert_int_equal(gp_image_decode_least(&part, jpeg, n, c[i].least, NULL), GOPRO_OK);
+        assert_int_equal(part.w, c[i].w);
+        assert_int_equal(part.h, c[i].h);
+        if (part.w == W) assert_memory_equal(part.px, whole.px, 3 * (size_t)W * H);
+        distance(&most, &mean, &whole, &part, 38);
+        assert_true(part.w == W ? most == 0 : most > 0 && most < 48 && mean < 3.0);
+        gp_image_free(&part);
+    }
+    assert_int_equal(gp_image_decode_least(&part, png, n_png, 10, NULL), GOPRO_OK);
+    assert_int_equal(part.w, W);
+    assert_memory_equal(part.px, im.px, 3 * (size_t)W * H);
+    gp_image_free(&part);
+    gp_image_free(&whole);
+    /* Sides that do not divide: a box of the smaller image would be another part of the picture. */
+    uint8_t *odd;
+    size_t n_odd;
+    im.w = W - 5, im.h = 100;
+    assert_int_equal(gp_image_encode_jpeg(&odd, &n_odd, &im, 92, NULL), GOPRO_OK);
+    assert_int_equal(gp_image_decode_least(&part, odd, n_odd, 10, NULL), GOPRO_OK);
+    assert_int_equal(part.w, W - 5);
+    gp_image_free(&part);
+    gp_image_free(&im);
+    free(odd);
+    /* half a file is refused at any size */
+    assert_int_equal(gp_image_decode_least(&part, jpeg, n / 2, 38, NULL), GOPRO_E_FORMAT);
+    free(jpeg);
+    free(png);
+}
+
 static void test_known_names(void **state)
 {
     (void)state;
@@ -218,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_bomb),        cmocka_unit_test(test_truncation),
         cmocka_unit_test(test_damage),      cmocka_unit_test(test_missing_end_marker),
         cmocka_unit_test(test_known_names), cmocka_unit_test(test_write_and_read),
+        cmocka_unit_test(test_scaled),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
