@@ -150,8 +150,11 @@ class GOProRelease:
         logits = clip.logits(feature[0], text[0])
         loss = F.cross_entropy(logits, x["label"]) + F.mse_loss(text[0], text[1]) + F.mse_loss(text[0], text[2])
         if o.con:
-            q = [batch_norm(linear(p, "simproj.linear", v), p["simproj.batchnorm.weight"], p["simproj.batchnorm.bias"]) for v in feature[:2]]
-            loss = loss + o.con * nt_xent(q[0], q[1], TAU)
+            # in double: batch norm of two rows makes a softmax so sure that its gradient in single precision is rounding noise
+            w = {k: t.double() for k, t in p.items() if k.startswith("simproj.")}
+            q = [batch_norm(linear(w, "simproj.linear", v.double()), w["simproj.batchnorm.weight"], w["simproj.batchnorm.bias"])
+                 for v in feature[:2]]
+            loss = loss + o.con * nt_xent(q[0], q[1], TAU).float()
         return loss, logits
 
 

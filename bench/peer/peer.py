@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from argparse import Namespace
+from statistics import median
 
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # before PyTorch is there
 try:
@@ -163,7 +164,7 @@ def measure(a):
 
 def times(a, o, peer_o, weights, case, peer, row):
     def three(s):
-        return {"median_s": s[len(s) // 2], "min_s": s[0], "max_s": s[-1]}
+        return {"median_s": median(s), "min_s": s[0], "max_s": s[-1]}
     row["peer"].update(three(peer["seconds"]))
     own_case = case
     if peer_o is not o:
