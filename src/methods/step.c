@@ -46,10 +46,17 @@ void gp_step_classify(gp_tape *t, gp_step *s, size_t first, gp_var x)
     if (!gp_tape_failed(t)) gp_step_logits(t, s, first, gp_matmul_nt(t, x, s->text, (gp_real)s->logit_scale));
 }
 
+/* B images in as few parts of at most `most` as possible, of nearly equal size: 4 in parts of at most 3 are 2 and 2. */
+static size_t even(size_t B, size_t most)
+{
+    const size_t n = gp_max_size(1, gp_min_size(B, most)), parts = (B + n - 1) / n;
+    return (B + parts - 1) / parts;
+}
+
 size_t gp_step_micro(const gp_method *m, const gp_step *s)
 {
     if ((m->wants & GP_WANT_PIXELS) && s->training)
-        return gp_max_size(1, gp_min_size(s->B, MAX_SAVED / gp_vision_prompt_bytes(s->setup->model, s->setup->M)));
+        return even(s->B, MAX_SAVED / gp_vision_prompt_bytes(s->setup->model, s->setup->M));
     if (!(m->wants & GP_WANT_TEXT)) return s->B;
     const gp_tower_arch *a = &gp_model_arch(s->setup->model)->t;
     const size_t all = gp_text_plan_rows(s->plan), one = all / s->K + 1;
@@ -59,7 +66,7 @@ size_t gp_step_micro(const gp_method *m, const gp_step *s)
     const size_t rows = full * all + (s->training ? (GP_MAX_VIEWS - full) * one + GP_MAX_VIEWS * s->setup->M : s->setup->M);
     const size_t bytes = rows * a->layers * 11 * a->width * sizeof(float);
     const size_t n = gp_min_size(MAX_ROWS / rows, s->training ? MAX_SAVED / bytes : SIZE_MAX);
-    return gp_max_size(1, gp_min_size(n, s->B));
+    return even(s->B, n);
 }
 
 static bool finite_all(const gp_real *x, size_t n)
