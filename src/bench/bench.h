@@ -10,7 +10,7 @@
 
 typedef struct gp_bench_config {
     gp_clip_arch arch;                           /* of random weights */
-    size_t classes, name_tokens, batch, repeats; /* repeats are timed after one warm-up */
+    size_t classes, name_tokens, batch, repeats; /* repeats are timed after two for warming up */
     gp_precision precision;
     const gp_options *options;       /* which method, and its settings; those not set have the method's own defaults */
     const char *case_file, *weights; /* both or neither: the very step of a parity case (step_case.h) in place of random numbers; then

@@ -60,7 +60,7 @@ static gopro_status repeat(gp_subject *s, gp_compute *c, size_t n, double *t, do
 {
     GP_TRY(known_text(s, err));
     gp_tape_set_recording(s->tape, false);
-    GP_TRY(one(s, images, err));
+    for (int i = 0; i < 2; i++) GP_TRY(one(s, images, err)); /* memory takes its final form after the first */
     const uint64_t macs = gp_gemm_macs(c);
     for (size_t i = 0; i < n; i++) {
         const double start = gp_bench_seconds();

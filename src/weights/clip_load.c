@@ -139,13 +139,18 @@ static gopro_status check_unknown(const load *l, gopro_error *err)
 
 /* ---- where it came from ---- */
 
+#define HASH_PART ((size_t)16 << 20)
+
 static gopro_status hash_file(char out[65], const char *file, gopro_error *err)
 {
     gp_map m;
     gp_sha256 c;
     GP_TRY(gp_map_open(&m, file, err));
     gp_sha256_init(&c);
-    gp_sha256_add(&c, m.data, m.size);
+    for (size_t at = 0; at < m.size; at += HASH_PART) {
+        gp_sha256_add(&c, (const char *)m.data + at, gp_min_size(HASH_PART, m.size - at));
+        gp_map_drop_pages(&m); /* a file that is read once need not count as memory in use */
+    }
     gp_sha256_hex(&c, out);
     gp_map_close(&m);
     return GOPRO_OK;
@@ -234,6 +239,7 @@ static gopro_status build(gp_clip_weights **out, gp_tensors **t, const gp_clip_f
     GP_CHECK(recorded_hash(w, *t, files->weights, &l.trusted, err));
     GP_CHECK(gp_clip_each(w, load_slot, &l, err));
     GP_CHECK(check_unknown(&l, err));
+    gp_tensors_drop_pages(*t); /* what was read to be converted */
     if (!l.trusted) GP_CHECK(hash_files(w, *t, err));
     fold_choice(w, &own);
     describe(w, *t);
