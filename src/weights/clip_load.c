@@ -111,6 +111,8 @@ static gopro_status check_finite(const load *l, const gp_clip_slot *s, gopro_err
                    gp_layout_source_name(l->t, s->name, own, sizeof own), i);
 }
 
+#define MANY ((size_t)1 << 16) /* numbers of a tensor worth a call to the system */
+
 static gopro_status load_slot(void *user, const gp_clip_slot *s, gopro_error *err)
 {
     load *l = user;
@@ -122,7 +124,9 @@ static gopro_status load_slot(void *user, const gp_clip_slot *s, gopro_error *er
     l->used[t - l->t->v] = true;
     GP_TRY(check_tensor(l, t, s, err));
     GP_TRY(convert(l, t, s, err));
-    return l->trusted ? GOPRO_OK : check_finite(l, s, err);
+    if (!l->trusted) GP_TRY(check_finite(l, s, err));
+    if (s->count >= MANY) gp_tensors_drop_pages(l->t); /* the file is read again where its numbers are used */
+    return GOPRO_OK;
 }
 
 static gopro_status check_unknown(const load *l, gopro_error *err)
@@ -239,7 +243,6 @@ static gopro_status build(gp_clip_weights **out, gp_tensors **t, const gp_clip_f
     GP_CHECK(recorded_hash(w, *t, files->weights, &l.trusted, err));
     GP_CHECK(gp_clip_each(w, load_slot, &l, err));
     GP_CHECK(check_unknown(&l, err));
-    gp_tensors_drop_pages(*t); /* what was read to be converted */
     if (!l.trusted) GP_CHECK(hash_files(w, *t, err));
     fold_choice(w, &own);
     describe(w, *t);
