@@ -55,8 +55,7 @@ static size_t even(size_t B, size_t most)
 
 size_t gp_step_micro(const gp_method *m, const gp_step *s)
 {
-    if ((m->wants & GP_WANT_PIXELS) && s->training)
-        return even(s->B, MAX_SAVED / gp_vision_prompt_bytes(s->setup->model, s->setup->M));
+    if ((m->wants & GP_WANT_PIXELS) && s->training) return even(s->B, MAX_SAVED / gp_vision_prompt_bytes(s->setup->model, s->setup->M));
     if (!(m->wants & GP_WANT_TEXT)) return s->B;
     const gp_tower_arch *a = &gp_model_arch(s->setup->model)->t;
     const size_t all = gp_text_plan_rows(s->plan), one = all / s->K + 1;
