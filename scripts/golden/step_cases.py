@@ -5,7 +5,7 @@
 # The other implementation (ORACLE) is a folder with the modules clip, cases, methods and store: random CLIPs, case files and training files
 # in the format that `gopro step` reads (src/train/step_case.h).  Needs PyTorch.
 #
-#   step_cases.py compare ORACLE GOPRO [--methods coop,slip] [--work DIR] [--no-train]    every geometry and option of the tables below
+#   step_cases.py compare ORACLE GOPRO [--methods coop,slip] [--work DIR] [--no-train] [--full-size]    every geometry and option of the tables below
 #   step_cases.py record ORACLE WEIGHTS FOLDER NAME...                                    fixtures of the table `FIXTURES`
 import argparse
 import os
@@ -22,6 +22,7 @@ GEOMETRIES = {
     "deep": "24,8,24,5,3,24,5,3,24,90,17",
     "medium": "64,16,192,4,3,160,4,5,40,500,96",
     "one_block": "16,4,40,1,4,36,1,2,32,150,33",
+    "vit_b16": "224,16,768,12,12,512,12,8,77,49408,512",
     "ten_blocks": "24,8,48,10,3,40,9,5,24,100,30",
 }
 OUT, GRAD, FINAL = 1e-4, 5e-4, 2e-3  # largest difference relative to a tensor's largest number
@@ -168,6 +169,11 @@ def long_names(cfg, n_cls, n_words, g):
     return out, torch.tensor(lens)
 
 
+# --full-size: one step of every method at ViT-B/16; takes some minutes and 8 GiB.
+FULL_SIZE = {m: [case("vit_b16", classes=6, batch=2)] for m in
+             ("zeroshot", "coop", "cocoop", "maple", "stylip", "slip", "gopro", "gopro_paper")}
+
+
 class Oracle:
     def __init__(self, folder):
         sys.path.insert(0, folder)
@@ -232,15 +238,16 @@ def compare(a):
     oracle, work = Oracle(a.oracle), a.work or tempfile.mkdtemp()
     os.makedirs(work, exist_ok=True)
     geometries, failed, total, worst = {}, 0, 0, {}
-    for method in a.methods.split(",") if a.methods else CASES:
-        for i, options in enumerate(CASES[method]):
+    table = FULL_SIZE if a.full_size else CASES
+    for method in a.methods.split(",") if a.methods else table:
+        for i, options in enumerate(table[method]):
             g = options["geometry"]
             weights = os.path.join(work, g + ".safetensors")
             if g not in geometries:
                 geometries[g] = oracle.weights(GEOMETRIES[g], weights)
             base = os.path.join(work, f"{method}{i}")
             files = [base + ".safetensors"]
-            if method != "zeroshot" and not a.no_train:
+            if method != "zeroshot" and not a.no_train and not a.full_size:
                 files.append(base + "_train.safetensors")
             with open(os.devnull, "w") as null:
                 keep, sys.stdout = sys.stdout, null
@@ -260,7 +267,7 @@ def compare(a):
                     failed += 1
                     print(f"{os.path.basename(f)} {options}: {'; '.join(bad[:6])}")
     for method, w in worst.items():
-        print(f"{method}: {len(CASES[method])} cases, largest relative difference: outputs {w['out']:.1e}, gradients {w['grad']:.1e}, "
+        print(f"{method}: {len(table[method])} cases, largest relative difference: outputs {w['out']:.1e}, gradients {w['grad']:.1e}, "
               f"after training {w['final']:.1e}")
     print(f"{total - failed} of {total} files agree")
     return failed != 0
@@ -288,6 +295,7 @@ def main():
     p.add_argument("--methods")
     p.add_argument("--work")
     p.add_argument("--no-train", action="store_true")
+    p.add_argument("--full-size", action="store_true")
     p = sub.add_parser("record")
     p.add_argument("oracle")
     p.add_argument("weights")
