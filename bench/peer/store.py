@@ -6,7 +6,7 @@ import struct
 
 import torch
 
-TYPES = {"F32": torch.float32, "I32": torch.int32}
+TYPES = {"F32": torch.float32, "F16": torch.float16, "I32": torch.int32}
 NAMES = {v: k for k, v in TYPES.items()}
 
 
