@@ -14,12 +14,11 @@ for line in open(sys.argv[1]):
 }
 
 for method in gopro coop maple gopro_release; do
-    for n in 0 4 9 2; do
+    for n in 0 4 2; do
         expect 0 'HM|accuracy' "$gopro" train --model m --data d --out $method$n --subset base method=$method $options views.fixed=$n
         numbers $method$n
     done
     check "$method: four sets in four epochs are not the fresh views" cmp -s ${method}0.txt ${method}4.txt
-    check "$method: nine sets in four epochs are not the fresh views" cmp -s ${method}0.txt ${method}9.txt
     check "$method: two sets in four epochs are the fresh views" test "$(cmp -s ${method}0.txt ${method}2.txt; echo $?)" = 1
     check "$method: the first two epochs do not see the same views" test "$(head -2 ${method}0.txt)" = "$(head -2 ${method}2.txt)"
     expect 0 'HM|accuracy' "$gopro" train --model m --data d --out t$method --subset base method=$method $options views.fixed=2 threads=3
@@ -27,6 +26,10 @@ for method in gopro coop maple gopro_release; do
     check "$method: fresh and fixed views learn the same" test "$(tensors ${method}0)" != "$(tensors ${method}2)"
     check "$method: as many sets as epochs learn something else" test "$(tensors ${method}0)" = "$(tensors ${method}4)"
 done
+
+expect 0 'HM|accuracy' "$gopro" train --model m --data d --out coop9 --subset base method=coop $options views.fixed=9
+numbers coop9
+check "nine sets in four epochs are not the fresh views" cmp -s coop0.txt coop9.txt
 
 # Interrupted in the middle: the views are made again and the run ends with the same bytes.
 long="shots=8 optim.epochs=300 checkpoint.every=0 views.fixed=3"
