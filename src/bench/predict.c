@@ -10,7 +10,7 @@
 static gopro_status known_text(gp_subject *s, gopro_error *err)
 {
     const size_t n = s->K * gp_model_arch(s->model)->embed;
-    gp_step step = {.setup = &s->setup, .p = s->params, .plan = s->plan, .K = s->K, .B = s->B};
+    gp_step step = gp_subject_step(s, false);
     if (s->text || !s->method->class_features) return GOPRO_OK;
     s->text = malloc(n * sizeof *s->text);
     if (!s->text) return gp_fail_nomem(err, n * sizeof *s->text, "text features");
@@ -38,13 +38,7 @@ static gopro_status one(gp_subject *s, double *images_s, gopro_error *err)
 {
     const gp_tape_mark mark = gp_tape_mark_get(s->tape);
     gp_arena *a = gp_tape_arena(s->tape);
-    gp_step step = {.setup = &s->setup,
-                    .p = s->params,
-                    .plan = s->plan,
-                    .K = s->K,
-                    .B = s->B,
-                    .class_feat = s->text,
-                    .logit_scale = gp_model_logit_scale(s->model)};
+    gp_step step = gp_subject_step(s, false);
     const double start = gp_bench_seconds();
     GP_TRY(embed(s, &step, a, err));
     *images_s = gp_bench_seconds() - start;

@@ -16,15 +16,7 @@ static gopro_status one_step(gp_subject *s, const gp_view *known, double *images
 {
     const gp_tape_mark mark = gp_tape_mark_get(s->tape);
     gp_arena *a = gp_tape_arena(s->tape);
-    gp_step step = {.setup = &s->setup,
-                    .p = s->params,
-                    .plan = s->plan,
-                    .K = s->K,
-                    .B = s->B,
-                    .label = s->label,
-                    .class_feat = s->text,
-                    .training = true,
-                    .logit_scale = gp_model_logit_scale(s->model)};
+    gp_step step = gp_subject_step(s, true);
     const double start = gp_bench_seconds();
     if (known)
         for (size_t v = 0; v < GP_MAX_VIEWS; v++) step.view[v] = known[v];
@@ -82,7 +74,7 @@ gopro_status gp_bench_step(gp_compute *c, const gp_bench_config *b, gp_bench_res
     gp_subject s;
     *r = (gp_bench_result){0};
     gopro_status st = gp_subject_open(&s, c, b, err);
-    if (st == GOPRO_OK && !s.params)
+    if (st == GOPRO_OK && !s.method->declare)
         st = gp_fail(err, GOPRO_E_INVALID, "method '%s' trains nothing, so it has no step to time", s.method->name);
     if (st == GOPRO_OK) gp_bench_describe(r, &s);
     if (st == GOPRO_OK) st = run(&s, c, b, r, log, err);

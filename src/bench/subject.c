@@ -147,6 +147,19 @@ gopro_status gp_subject_open(gp_subject *s, gp_compute *c, const gp_bench_config
     return gp_tape_create(&s->tape, c, err);
 }
 
+gp_step gp_subject_step(const gp_subject *s, bool training)
+{
+    return (gp_step){.setup = &s->setup,
+                     .p = s->params,
+                     .plan = s->plan,
+                     .K = s->K,
+                     .B = s->B,
+                     .label = training ? s->label : NULL,
+                     .class_feat = s->text,
+                     .training = training,
+                     .logit_scale = gp_model_logit_scale(s->model)};
+}
+
 void gp_subject_close(gp_subject *s)
 {
     own *o = s->own;

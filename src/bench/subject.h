@@ -9,7 +9,7 @@
 typedef struct gp_subject {
     const gp_method *method;
     gp_model *model;
-    gp_params *params; /* NULL if the method learns nothing */
+    gp_params *params; /* NULL or empty if the method learns nothing */
     gp_text_plan *plan;
     gp_tape *tape;
     gp_setup setup;
@@ -20,6 +20,9 @@ typedef struct gp_subject {
     gp_real *text; /* [K, E] features of hand-written prompts, or NULL */
     void *own;     /* memory behind the above */
 } gp_subject;
+
+/* A step or prediction of all its images with everything but the views filled in. */
+gp_step gp_subject_step(const gp_subject *s, bool training);
 
 gopro_status gp_subject_open(gp_subject *s, gp_compute *c, const gp_bench_config *b, gopro_error *err);
 void gp_subject_close(gp_subject *s);

@@ -21,6 +21,31 @@ expect 3 "none" "$gopro" pretrain --pairs none --out p pretrain.objective=slip
 expect 2 "unknown command" "$gopro" help nothing
 
 expect 2 "which benchmark" "$gopro" bench nothing
+# The step and the prediction of a parity case: the first step's loss is the case's; known views leave the image tower out.
+golden=$source_dir/tests/golden/step
+for case in coop release; do
+    expect 0 '"step_s"' "$gopro" bench step --quiet --json --repeats 2 --case "$golden/$case.safetensors" --weights "$golden/weights.safetensors"
+    cp out.txt step.json
+    check "bench step $case: another loss, or figures that contradict each other" python3 -c '
+import json, struct, sys
+r = json.load(open("step.json"))
+b = open(sys.argv[1], "rb").read()
+n = struct.unpack("<Q", b[:8])[0]
+at = json.loads(b[8:8 + n])["out.loss"]
+loss = struct.unpack("<d" if at["dtype"] == "F64" else "<f", b[8 + n + at["data_offsets"][0]:8 + n + at["data_offsets"][1]])[0]
+assert abs(r["loss"] / loss - 1) < 1e-4, (r["loss"], loss)
+assert 0 < r["step_min_s"] <= r["step_s"] <= r["step_max_s"] and 0 < r["step_images_s"] <= r["step_max_s"] and r["gflop"] > 0 and r["peak_gflops"] > 1' \
+        "$golden/$case.safetensors"
+done
+expect 0 '"step_images_s": 0.0' "$gopro" bench step --quiet --json --repeats 2 --known-views --case "$golden/release.safetensors" --weights "$golden/weights.safetensors"
+check "known views do not make less work" python3 -c '
+import json
+assert 0 < json.load(open("out.txt"))["gflop"] < json.load(open("step.json"))["gflop"]'
+expect 0 'GOPro prediction' "$gopro" bench predict --quiet --repeats 2 --case "$golden/gopro.safetensors" --weights "$golden/weights.safetensors" precision=f32
+expect 2 "learns in the image tower" "$gopro" bench step --quiet --known-views --case "$golden/maple.safetensors" --weights "$golden/weights.safetensors"
+expect 2 "trains nothing" "$gopro" bench step --quiet --case "$golden/zeroshot.safetensors" --weights "$golden/weights.safetensors"
+expect 2 "belong together" "$gopro" bench step --case "$golden/coop.safetensors"
+expect 2 "those of the case" "$gopro" bench step --batch 2 --case "$golden/coop.safetensors" --weights "$golden/weights.safetensors"
 expect 2 "needs --data" "$gopro" bench load
 expect 0 '"views": \[' "$gopro" bench load --data d --size 32 --repeats 2 threads=2 method=slip --json
 check "the loader's figures are not JSON with a row for each number of threads" python3 -c '
