@@ -72,11 +72,13 @@ static gopro_status make_inputs(gp_subject *s, own *o, gopro_error *err)
         gp_rng g = gp_rng_make(2, GP_RNG_TEST, v, 0);
         s->pixels[v] = o->pixels[v] = malloc(s->B * px * sizeof(float));
         if (!o->pixels[v]) return gp_fail_nomem(err, s->B * px * sizeof(float), "the images");
-        for (size_t i = 0; i < s->B * px; i++) o->pixels[v][i] = (float)gp_rng_normal(&g);
+        for (size_t i = 0; i < s->B * px; i++) o->pixels[v][i] = i < px ? (float)gp_rng_normal(&g) : -o->pixels[v][i - px];
         s->stats[v] = (s->method->wants & GP_WANT_STATS) != 0;
     }
     return GOPRO_OK;
 }
+
+#define PERIOD 65521 /* numbers drawn for a tensor; a prime, so that its rows differ */
 
 static gopro_status of_random_numbers(gp_subject *s, own *o, gp_compute *c, const gp_bench_config *b, gopro_error *err)
 {
@@ -92,7 +94,7 @@ static gopro_status of_random_numbers(gp_subject *s, own *o, gp_compute *c, cons
     uint32_t ids[64] = {0};
     o->word = calloc(M * b->arch.t.width, sizeof *o->word);
     if (!o->word) return gp_fail_nomem(err, M * b->arch.t.width * sizeof *o->word, "the benchmark");
-    GP_TRY(gp_clip_init(&o->weights, &b->arch, 1, err));
+    GP_TRY(gp_clip_init_repeating(&o->weights, &b->arch, 1, PERIOD, err));
     GP_TRY(gp_model_create(&s->model, c, o->weights, b->precision, false, err));
     gp_text_embed(s->model, o->word, ids, gp_min_size(M, GP_COUNT(ids)));
     s->setup = gp_setup_make(s->method, s->model, o->opt, M, s->K, o->word);

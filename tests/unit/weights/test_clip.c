@@ -415,10 +415,28 @@ static void test_bad_architectures(void **state)
     assert_null(w);
 }
 
+/* Numbers repeat after the period and are the drawn ones before it. */
+static void repeating(void **state)
+{
+    (void)state;
+    gopro_error err = {0};
+    gp_clip_weights *w = NULL, *r = NULL;
+    const gp_clip_arch a = small_arch();
+    enum { PERIOD = 7 };
+    assert_int_equal(gp_clip_init(&w, &a, 3, &err), GOPRO_OK);
+    assert_int_equal(gp_clip_init_repeating(&r, &a, 3, PERIOD, &err), GOPRO_OK);
+    assert_memory_equal(w->t_proj, r->t_proj, PERIOD * sizeof(gp_real));
+    for (size_t i = PERIOD; i < a.embed * a.t.width; i++) assert_true(r->t_proj[i] == r->t_proj[i - PERIOD]);
+    assert_true(w->t_proj[PERIOD] != r->t_proj[PERIOD]);
+    gp_clip_free(&w);
+    gp_clip_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_init),
+        cmocka_unit_test(repeating),
         cmocka_unit_test(test_round_trip_f32),
         cmocka_unit_test(test_round_trip_f16),
         cmocka_unit_test(test_round_trip_bf16),
