@@ -18,5 +18,6 @@ void bench_print_json(json_t *j);                                 /* takes it ov
 
 int bench_load(cli *c);
 int bench_augment(cli *c);
+int bench_kernels(cli *c);
 
 #endif

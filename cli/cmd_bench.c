@@ -1,5 +1,6 @@
-/* cmd_bench.c - gopro bench step|predict|gemm (load, augment: cmd_bench_load.c): seconds, work, share of the GEMM peak and memory, on
- * random weights or those of a parity case. SPDX-License-Identifier: Apache-2.0 */
+/* cmd_bench.c - gopro bench step|predict|gemm (kernels: cmd_bench_kernels.c; load, augment: cmd_bench_load.c): seconds, work, share of the
+ * GEMM peak and memory, on random weights or those of a parity case.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,8 +140,9 @@ int cmd_bench(cli *c)
     gp_bench_config b = {.arch = gp_bench_vit_b16(), .classes = 50, .name_tokens = 2, .batch = predict ? 1 : 4, .repeats = 5};
     if (strcmp(what, "load") == 0) return bench_load(c);
     if (strcmp(what, "augment") == 0) return bench_augment(c);
+    if (strcmp(what, "kernels") == 0) return bench_kernels(c);
     if (!gemm && !predict && strcmp(what, "step") != 0)
-        return cli_usage(c, "which benchmark? expected step, predict, gemm, load or augment");
+        return cli_usage(c, "which benchmark? expected step, predict, gemm, kernels, load or augment");
     if (!bench_count(c, "classes", &b.classes, 100000) || !bench_count(c, "batch", &b.batch, 4096) ||
         !bench_count(c, "repeats", &b.repeats, 1000))
         return cli_usage(c, "--classes, --batch and --repeats are whole numbers from 1");

@@ -115,7 +115,7 @@ static const cli_flag import_flags[] = {
 static const cli_flag doctor_flags[] = {END};
 static const cli_flag bench_flags[] = {{"classes", "N", "[50]"},
                                        {"batch", "N", "images [step: 4, predict: 1]"},
-                                       {"repeats", "N", "how often everything is timed [5; augment: 50]"},
+                                       {"repeats", "N", "how often everything is timed [5; augment, kernels: 50]"},
                                        {"known-views", NULL, "step: features and statistics of the views are there before"},
                                        {"case", "FILE", "step, predict: that of a parity case, with --weights"},
                                        {"weights", "FILE", "of the case"},
@@ -149,7 +149,7 @@ const cli_command cli_commands[] = {
     {"step", "--weights FILE --case FILE --out FILE", "one training step or training from a case file, for parity", false, cmd_step,
      step_flags},
     {"pretrain", "--pairs FILE --out FOLDER", "train a small CLIP from drawings and alt-texts", true, cmd_pretrain, pretrain_flags},
-    {"bench", "step | predict | gemm | load --data DATA | augment",
+    {"bench", "step | predict | gemm | kernels | load --data DATA | augment",
      "time a training step or a prediction of method=NAME at ViT-B/16 with random weights; matrix products; reading images", true,
      cmd_bench, bench_flags},
     {"doctor", "", "processor, threads and speed of matrix products", false, cmd_doctor, doctor_flags},

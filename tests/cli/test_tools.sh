@@ -63,6 +63,17 @@ r = json.load(open("out.txt"))
 assert len(r["augmix_operations"]) == 9 and (r["width"], r["height"]) == (60, 50)
 assert all(0 < x["min_us"] <= x["median_us"] <= x["max_us"] for x in r["operations"])'
 expect 2 "WIDTHxHEIGHT" "$gopro" bench augment --picture 60
+expect 0 'layer norm into bf16' "$gopro" bench kernels --repeats 1
+expect 0 '"kernel": "QuickGELU backward"' "$gopro" bench kernels --repeats 1 --json
+check "kernels: a figure is missing, or an attention does other work in bf16" python3 -c '
+import json
+r = json.load(open("out.txt"))
+k = {x["kernel"]: x for x in r["items"] if not x["kernel"].startswith("product")}
+assert len(k) >= 18 and r["peak_f32_gflops"] > 1 and r["copy_gbs"] > 0.1
+assert all(x["us"] > 0 and x["gflop"] > 0 and x["gbyte"] > 0 and x["plain_us"] > 0 for x in k.values())
+assert k["attention of an image"]["gflop"] == k["attention of an image, bf16"]["gflop"]
+assert k["attention of an image"]["gbyte"] == 2 * k["attention of an image, bf16"]["gbyte"]'
+expect 2 "from 1 to 1000" "$gopro" bench kernels --repeats 0
 
 printf '{"text": "a photo of a blue circle."}\n\n{"text":"  A  PHOTO &amp;amp; x"}\n' >texts.jsonl
 tokenize() { "$gopro" tokenize --vocab "$1" <texts.jsonl; }
