@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 #   scripts/golden/checkpoints.py golden OUT.tar.xz          the tiny ones that the tests unpack (tests/golden/checkpoints.tar.xz)
-#   scripts/golden/checkpoints.py full vit_b16|vit_l14 FORMAT FOLDER [f16]     one checkpoint of full size with random weights
-#   scripts/golden/checkpoints.py reference vit_b16|vit_l14 quick_gelu|gelu|slip    the features PyTorch computes with the same weights
+#   scripts/golden/checkpoints.py full CONFIG FORMAT FOLDER [f16]     one checkpoint of full size with random weights; CONFIG is a name in FULL
+#   scripts/golden/checkpoints.py reference CONFIG quick_gelu|gelu|slip    the features PyTorch computes with the same weights
 #
 # Needs python3-torch.  The numbers of the tiny weights are multiples of 1/64 below 2, so they are exact in 16 bits of either kind and every
 # format holds the same ones.
@@ -35,6 +35,9 @@ FULL = {
                     vocab=49408, embed=512, mlp=4),
     "vit_l14": dict(image=224, patch=14, v_width=1024, v_layers=24, v_heads=16, t_width=768, t_layers=12, t_heads=12, context=77,
                     vocab=49408, embed=768, mlp=4),
+    # Not of full size: a quick trial of the scripts that use this table.
+    "trial": dict(image=32, patch=16, v_width=128, v_layers=2, v_heads=2, t_width=128, t_layers=2, t_heads=2, context=77,
+                  vocab=49408, embed=64, mlp=4),
 }
 
 

@@ -3,8 +3,8 @@
  *   make_fixture model FOLDER [seed]
  *   make_fixture data FOLDER CLASSES TRAIN TEST     train/ and test/ levels, images per class
  *   make_fixture nan FOLDER                         a model whose weights hold a NaN
- *   make_fixture features MODEL [auto]              image and text features of fixed inputs, as scripts/golden/checkpoints.py computes them;
- *                                                   auto: with this machine's kernels, for models of full size
+ *   make_fixture features MODEL [auto]              image and text features of fixed inputs, those of scripts/golden/checkpoints.py; auto:
+ *                                                   with this machine's kernels instead of the plain ones, for models of full size
  *   make_fixture load MODEL                         loads the weights and says how long it took
  *   make_fixture compare FILE NAME                  standard input against the line of FILE that begins with NAME
  * SPDX-License-Identifier: Apache-2.0 */
@@ -176,7 +176,8 @@ int main(int argc, char **argv)
     gopro_status st = GOPRO_E_INVALID;
     gp_fail(
         &err, st,
-        "usage: make_fixture model|nan FOLDER [seed] | features MODEL [auto] | load MODEL | compare FILE NAME | data FOLDER CLASSES TRAIN TEST");
+        "usage: make_fixture model|nan FOLDER [seed] | features MODEL [auto] | load MODEL | compare FILE NAME | data FOLDER CLASSES TRAIN "
+        "TEST");
     if (argc >= 3 && strcmp(argv[1], "model") == 0)
         st = make_model(argv[2], argc > 3 ? strtoull(argv[3], NULL, 10) : 1, false, &err);
     else if (argc == 3 && strcmp(argv[1], "nan") == 0)
