@@ -7,8 +7,9 @@
 #
 # MERGES is CLIP's merges file (bpe_simple_vocab_16e6.txt.gz); FOLDER needs about 4 GB.  Needs python3-torch.  METHODS and EPOCHS say what is
 # trained and how long.  Random weights know no classes, so accuracy means nothing here.  Checked is that everything works; that the file
-# itself and the imported folder give the same bytes; that losses are finite and do not grow; that the test says the same as prediction; and
-# that bf16 moves no probability by more than 5 points.  A failure is told, and the exit status is 1.
+# itself and the imported folder give the same bytes; that losses are finite and do not grow; that the test says the same as prediction; that
+# bf16 moves no probability of one prompt by more than 5 points, and those of a prompt also learnt in bf16 by no more than 5 on average.
+# A failure is told, and the exit status is 1.  `trial` is a small CONFIG to try this script with.
 set -euo pipefail
 gopro=$(realpath "$1") fixture=$(realpath "$2") merges=$(realpath "$3") out=$4
 shift 4
@@ -56,10 +57,12 @@ for p in ("f32", "mixed", "bf16"):
         if (right, len(rows)) != (test["correct"], test["images"]):
             sys.exit(f"FAILED: {config} {method} {p}: prediction has {right} of {len(rows)} right, the test {test['correct']} of {test['images']}")
 for p in ("mixed", "bf16"):
-    off = max(abs(a[k] - b[k]) for a, b in zip(said["f32"], said[p]) for k in a)
+    d = [abs(a[k] - b[k]) for a, b in zip(said["f32"], said[p]) for k in a]
+    most, mean = max(d), sum(d) / len(d)
     spread = max(max(a.values()) for a in said["f32"]) - min(min(a.values()) for a in said["f32"])
-    print(f"{config} {method}: {'trained and ' if p == 'bf16' else ''}predicted in bf16, no probability is off by more than {off:.4f} (they spread over {spread:.4f})")
-    if not off < 0.05:
+    how = "predicted" if p == "mixed" else "trained and predicted"
+    print(f"{config} {method}: {how} in bf16, probabilities are off by {mean:.4f} on average, {most:.4f} at most; they spread over {spread:.4f}")
+    if not (most if p == "mixed" else mean) < 0.05:
         sys.exit(f"FAILED: {config} {method}: bf16 is too far from f32")
 PY
 }
@@ -82,7 +85,7 @@ for config in "$@"; do
     for p in f32 bf16; do
       say "$config $method, training ${EPOCHS:-3} epochs of 5 steps of 4 images and the test, $p" "$gopro" train --model clip --data data --out $p \
         method=$method shots=4 precision=$p optim.batch=4 optim.epochs=${EPOCHS:-3}
-      say "$config $method, the test again, $p" "$gopro" eval $p --json
+      say "$config $method, the test again, $p" "$gopro" eval $p --json precision=$p
       say "$config $method, prediction, 20 images, $p" "$gopro" predict $p data/test/*/*.png --json precision=$p
       mv said.out $p.json
     done
