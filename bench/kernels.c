@@ -1,4 +1,4 @@
-/* kernels.c - timings of the matrix products and of the row kernels: kernels [threads] [ref|avx2|avx512]
+/* kernels.c - timings of the matrix products and of the row kernels: kernels [threads] [ref|avx2|avx512|avx512_bf16]
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <stdlib.h>

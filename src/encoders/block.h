@@ -12,6 +12,7 @@ typedef struct gp_block {
     gp_real eps;
     const gp_block_w *w;
     gp_mat *qkv, *out, *fc1, *fc2;
+    bool half;      /* frozen and in bf16: what products read and attention works on is kept in bf16, never rounded twice */
     gp_mat *q, *kv; /* the last block also has the parts of qkv apart: keys and values of all rows, queries of a few */
 } gp_block;
 
@@ -52,9 +53,10 @@ gopro_status gp_layout_make(gp_layout *l, gp_arena *a, const gp_layout_spec *s, 
 typedef struct gp_block_state {
     gp_real *x;             /* [rows, width] input */
     gp_real *mean1, *rstd1; /* [rows] */
-    gp_real *qkv;           /* [rows, 3 width]; last block: kv [rows, 2 width] */
-    gp_real *q;             /* last block only: [n_query, width] */
-    gp_real *o, *lse;       /* attention output [queries, width], [queries, heads] */
+    gp_operand qkv;         /* [rows, 3 width]; last block: kv [rows, 2 width] */
+    gp_operand q;           /* last block only: [n_query, width] */
+    gp_operand o;           /* attention output [queries, width]; all three in bf16 where the block is */
+    gp_real *lse;           /* [queries, heads] */
     gp_real *y;             /* after the attention's residual [queries, width] */
     gp_real *mean2, *rstd2; /* [queries] */
     gp_real *h;             /* before the activation [queries, hidden] */
@@ -102,6 +104,16 @@ typedef struct gp_partial {
     size_t n, stride, blocks;
 } gp_partial;
 void gp_partial_sums(gp_compute *c, const gp_partial *p, size_t n);
+
+/* rows x cols numbers for a block's products, not zeroed; the part of them from element `at` on. */
+gp_operand gp_take_operand(gp_arena *a, const gp_block *b, size_t rows, size_t cols, bool *ok);
+static inline gp_operand gp_operand_at(gp_operand x, size_t at)
+{
+    return (gp_operand){.f = x.f ? x.f + at : NULL, .h = x.h ? x.h + at : NULL};
+}
+
+/* The attention operands of a block's state for one group of segments. */
+gp_attn gp_block_attn(const gp_block *b, const gp_layout *l, const gp_block_state *s, const gp_attn_group *g, bool last);
 
 /* n x cols reals, not zeroed; *ok turns false on failure. */
 gp_real *gp_take(gp_arena *a, size_t rows, size_t cols, bool *ok);

@@ -74,20 +74,25 @@ static void mlp_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
     bool weights = p->g->dw != NULL;
     gp_scratch_reset(p->c, worker);
     gp_real *da = scratch(p, worker, n * F), *du = scratch(p, worker, n * D);
-    gp_real *dh = weights ? p->w->dh + first * F : scratch(p, worker, n * F);
-    if (!da || !du || !dh) return;
+    gp_real *mem = weights ? p->w->dh + first * F : scratch(p, worker, n * F);
+    gp_operand dh = b->half ? (gp_operand){.h = (uint16_t *)(void *)mem} : (gp_operand){.f = mem};
+    if (!da || !du || !mem) return;
     gp_real *sum = weights ? p->w->sum_query + gp_rows_block_of(p->queries, first) * sum_query_cols(b) : NULL;
     if (sum) memset(sum, 0, sum_query_cols(b) * sizeof *sum);
     const gp_real *dout = p->g->dout + first * D;
     gp_real *dy = p->dy + first * D;
     gp_mat_bwd(b->fc2, p->c, worker, da, dout, n, false);
-    memset(dh, 0, n * F * sizeof *dh);
-    p->c->k->act_bwd[b->act](dh, da, s->h + first * F, n * F);
-    gp_mat_bwd(b->fc1, p->c, worker, du, dh, n, false);
+    if (dh.h) {
+        p->c->k->act_bwd_half[b->act](dh.h, da, s->h + first * F, n * F);
+    } else {
+        memset(dh.f, 0, n * F * sizeof *dh.f);
+        p->c->k->act_bwd[b->act](dh.f, da, s->h + first * F, n * F);
+    }
+    gp_mat_bwd_rows(b->fc1, p->c, worker, (gp_operand){.f = du}, dh, n, false);
     if (dy != dout) memcpy(dy, dout, n * D * sizeof *dy);
     p->c->k->layernorm_bwd(dy, sum, sum ? sum + D : NULL, du, s->y + first * D, b->w->ln2_g, s->mean2 + first, s->rstd2 + first, n, D);
     gp_mat_bwd(b->out, p->c, worker, p->w->dout_attn + first * D, dy, n, false);
-    if (weights) mlp_sinks(p, first, n, dh, dy, sum);
+    if (weights) mlp_sinks(p, first, n, dh.f, dy, sum);
 }
 
 static void attention_bwd_group(void *arg, size_t block, size_t worker)
@@ -95,9 +100,7 @@ static void attention_bwd_group(void *arg, size_t block, size_t worker)
     const back *p = arg;
     const gp_attn_plan *plan = p->last ? &p->l->last : &p->l->all;
     const gp_attn_group *g = &plan->group[block];
-    const gp_block_state *s = p->s;
     size_t D = p->b->width, ld = p->last ? 2 * D : 3 * D;
-    const gp_real *k = p->last ? s->qkv : s->qkv + D;
     gp_real *dk = p->last ? p->dkv : p->w->dqkv + D;
     gp_scratch_reset(p->c, worker);
     gp_real *tmp = scratch(p, worker, gp_attn_scratch(D, p->b->heads, p->l->max_keys, p->l->max_q));
@@ -107,19 +110,7 @@ static void attention_bwd_group(void *arg, size_t block, size_t worker)
         memset((p->last ? p->dkv : p->w->dqkv) + e->kv * ld, 0, e->n * ld * sizeof(gp_real));
         if (p->last) memset(p->dq + e->q * D, 0, e->nq * D * sizeof(gp_real));
     }
-    gp_attn a = {.width = D,
-                 .heads = p->b->heads,
-                 .causal = p->l->causal,
-                 .seg = plan->seg + g->seg,
-                 .n_seg = g->n_seg,
-                 .q = p->last ? s->q : s->qkv,
-                 .ldq = p->last ? D : ld,
-                 .k = k,
-                 .v = k + D,
-                 .ldkv = ld,
-                 .o = s->o,
-                 .ldo = D,
-                 .lse = s->lse};
+    const gp_attn a = gp_block_attn(p->b, p->l, p->s, g, p->last);
     gp_attn_grad d = {.dout = p->w->dout_attn,
                       .lddo = D,
                       .dq = p->last ? p->dq : p->w->dqkv,
@@ -127,18 +118,16 @@ static void attention_bwd_group(void *arg, size_t block, size_t worker)
                       .dk = dk,
                       .dv = dk + D,
                       .lddkv = ld};
-    if (g->n_pre) {
-        a.pk = k + g->pre * ld;
-        a.pv = a.pk + D;
-        a.ldp = ld;
-    }
     if (g->n_pre > 1) { /* a prefix of one row is the start token, which has no parameter */
         d.dpk = p->w->dprefix + g->part * (g->n_pre * 2 * D);
         d.dpv = d.dpk + D;
         d.lddp = 2 * D;
         memset(d.dpk, 0, g->n_pre * 2 * D * sizeof(gp_real));
     }
-    p->c->k->attention_bwd(&a, &d, tmp);
+    if (p->b->half)
+        p->c->k->attention_bwd_half(&a, &d, tmp);
+    else
+        p->c->k->attention_bwd(&a, &d, tmp);
     gp_gemm_count(p->c, gp_attn_macs(&a, true));
 }
 
@@ -247,7 +236,7 @@ gopro_status gp_block_bwd(gp_compute *c, const gp_block *b, const gp_layout *l, 
     if (dw) {
         gp_gemm_dw(c, g->prec, dw->fc2.w, g->dout, w->act, queries, D, F);
         gp_gemm_dw(c, g->prec, dw->fc1.w, w->dh, w->u, queries, F, D);
-        gp_gemm_dw(c, g->prec, dw->out.w, w->dy, s->o, queries, D, D);
+        gp_gemm_dw(c, g->prec, dw->out.w, w->dy, s->o.f, queries, D, D);
     }
     if (last) memset(p.dkv, 0, l->n_owner * l->n_pre * 2 * D * sizeof(gp_real)); /* no segment of the last block owns these rows */
     gp_parallel_for(c->pool, last ? l->last.n_group : l->all.n_group, attention_bwd_group, &p);

@@ -27,6 +27,7 @@ static gopro_status pack_block(gp_model *m, gp_block *b, const gp_block_w *w, co
     GP_TRY(pack(m, &b->out, w->out.w, D, D, uses, err));
     GP_TRY(pack(m, &b->fc1, w->fc1.w, a->hidden, D, uses, err));
     GP_TRY(pack(m, &b->fc2, w->fc2.w, D, a->hidden, uses, err));
+    b->half = !m->trainable && gp_mat_half(b->out, m->c); /* gradients of weights are products with what a block read, as reals */
     if (!m->c->plain_gemm) gp_clip_drop_pages(m->w);
     return GOPRO_OK;
 }

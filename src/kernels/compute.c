@@ -28,13 +28,13 @@ void gp_buf_free(gp_buf *b)
     *b = (gp_buf){NULL, 0};
 }
 
-/* "ref", "avx2" or "avx512", or nothing. */
+/* "ref", "avx2", "avx512" or "avx512_bf16", or nothing. */
 static gopro_status check_cpu(const char *cpu, gopro_error *err)
 {
     if (!cpu || !*cpu) return GOPRO_OK;
     for (size_t i = 0; i < GP_N_CPU; i++)
         if (strcmp(cpu, gp_cpu_names[i]) == 0) return GOPRO_OK;
-    return gp_fail(err, GOPRO_E_INVALID, "unknown kind of processor '%s' (expected ref, avx2 or avx512)", cpu);
+    return gp_fail(err, GOPRO_E_INVALID, "unknown kind of processor '%s' (expected ref, avx2, avx512 or avx512_bf16)", cpu);
 }
 
 static gopro_status create_workers(gp_compute_full *f, gopro_error *err)

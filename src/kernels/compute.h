@@ -19,7 +19,7 @@ typedef struct gp_compute {
     bool plain_gemm;    /* reference GEMM instead of oneDNN (always in the double build) */
 } gp_compute;
 
-/* cpu: NULL or "ref" / "avx2" / "avx512" (also read from GOPRO_CPU by the caller).  "ref" also selects the plain GEMM.
+/* cpu: NULL or "ref" / "avx2" / "avx512" / "avx512_bf16" (also read from GOPRO_CPU by the caller).  "ref" also selects the plain GEMM.
  * Checks a few oneDNN products against the reference at start-up (UNSUPPORTED if they disagree). */
 gopro_status gp_compute_create(gp_compute **c, size_t n_threads, const char *cpu, gopro_error *err);
 void gp_compute_free(gp_compute **c);

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-const char *const gp_cpu_names[GP_N_CPU] = {"ref", "avx2", "avx512"};
+const char *const gp_cpu_names[GP_N_CPU] = {"ref", "avx2", "avx512", "avx512_bf16"};
 
 gp_cpu_level gp_cpu_detect(void)
 {
@@ -16,6 +16,7 @@ gp_cpu_level gp_cpu_detect(void)
     const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                        __builtin_cpu_supports("avx512vl");
+    if (avx2 && avx512 && __builtin_cpu_supports("avx512bf16")) return GP_CPU_AVX512_BF16;
     if (avx2 && avx512) return GP_CPU_AVX512;
     if (avx2) return GP_CPU_AVX2;
 #endif

@@ -3,9 +3,9 @@
 #ifndef GP_CPU_H
 #define GP_CPU_H
 
-typedef enum gp_cpu_level { GP_CPU_REF, GP_CPU_AVX2, GP_CPU_AVX512, GP_N_CPU } gp_cpu_level;
+typedef enum gp_cpu_level { GP_CPU_REF, GP_CPU_AVX2, GP_CPU_AVX512, GP_CPU_AVX512_BF16, GP_N_CPU } gp_cpu_level;
 
-/* The names of the levels: "ref", "avx2", "avx512". */
+/* The names of the levels: "ref", "avx2", "avx512", "avx512_bf16" (the same with products of bf16 pairs). */
 extern const char *const gp_cpu_names[GP_N_CPU];
 
 /* The highest level that this machine can run and this library was built with. */

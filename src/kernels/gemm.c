@@ -86,13 +86,34 @@ size_t gp_mat_bytes(const gp_mat *m)
     return m->bytes;
 }
 
+bool gp_mat_half(const gp_mat *m, const gp_compute *c)
+{
+    return m->prec == GP_BF16 && !c->plain_gemm;
+}
+
+/* Rows that a product only reads. */
+static gp_operand reals(const gp_real *x)
+{
+    return (gp_operand){.f = (gp_real *)(uintptr_t)x};
+}
+
 void gp_mat_fwd(const gp_mat *m, gp_compute *c, size_t worker, gp_real *y, const gp_real *x, const gp_real *bias, size_t rows, bool add)
 {
-    assert((m->uses & GP_MAT_FWD) && rows <= GP_ROW_BLOCK);
+    gp_mat_fwd_rows(m, c, worker, (gp_operand){.f = y}, reals(x), bias, rows, add);
+}
+
+void gp_mat_bwd(const gp_mat *m, gp_compute *c, size_t worker, gp_real *dx, const gp_real *dy, size_t rows, bool add)
+{
+    gp_mat_bwd_rows(m, c, worker, (gp_operand){.f = dx}, reals(dy), rows, add);
+}
+
+void gp_mat_fwd_rows(const gp_mat *m, gp_compute *c, size_t worker, gp_operand y, gp_operand x, const gp_real *bias, size_t rows, bool add)
+{
+    assert((m->uses & GP_MAT_FWD) && rows <= GP_ROW_BLOCK && ((!x.h && !y.h) || gp_mat_half(m, c)) && !(add && y.h));
     if (rows == 0) return;
     count(c, rows, m->out, m->in);
     if (c->plain_gemm) {
-        gp_plain_mat(m, c, worker, false, y, x, bias, rows, add);
+        gp_plain_mat(m, c, worker, false, y.f, x.f, bias, rows, add);
         return;
     }
 #ifndef GP_REAL_IS_DOUBLE
@@ -100,13 +121,13 @@ void gp_mat_fwd(const gp_mat *m, gp_compute *c, size_t worker, gp_real *y, const
 #endif
 }
 
-void gp_mat_bwd(const gp_mat *m, gp_compute *c, size_t worker, gp_real *dx, const gp_real *dy, size_t rows, bool add)
+void gp_mat_bwd_rows(const gp_mat *m, gp_compute *c, size_t worker, gp_operand dx, gp_operand dy, size_t rows, bool add)
 {
-    assert((m->uses & GP_MAT_BWD) && rows <= GP_ROW_BLOCK);
+    assert((m->uses & GP_MAT_BWD) && rows <= GP_ROW_BLOCK && ((!dx.h && !dy.h) || gp_mat_half(m, c)) && !(add && dx.h));
     if (rows == 0) return;
     count(c, rows, m->out, m->in);
     if (c->plain_gemm) {
-        gp_plain_mat(m, c, worker, true, dx, dy, NULL, rows, add);
+        gp_plain_mat(m, c, worker, true, dx.f, dy.f, NULL, rows, add);
         return;
     }
 #ifndef GP_REAL_IS_DOUBLE

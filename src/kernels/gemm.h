@@ -27,6 +27,19 @@ void gp_mat_fwd(const gp_mat *m, gp_compute *c, size_t worker, gp_real *y, const
 /* dx [rows, in] = dy [rows, out] W; add: dx += instead.  rows <= GP_ROW_BLOCK. */
 void gp_mat_bwd(const gp_mat *m, gp_compute *c, size_t worker, gp_real *dx, const gp_real *dy, size_t rows, bool add);
 
+/* Rows of numbers for or from a product: reals, or bf16 where h is not NULL. */
+typedef struct gp_operand {
+    gp_real *f;
+    uint16_t *h;
+} gp_operand;
+
+/* True if products with m take and give rows in bf16: oneDNN, and weights in bf16. */
+bool gp_mat_half(const gp_mat *m, const gp_compute *c);
+
+/* gp_mat_fwd and gp_mat_bwd on either kind of rows; bf16 only where gp_mat_half, and `add` only to reals. */
+void gp_mat_fwd_rows(const gp_mat *m, gp_compute *c, size_t worker, gp_operand y, gp_operand x, const gp_real *bias, size_t rows, bool add);
+void gp_mat_bwd_rows(const gp_mat *m, gp_compute *c, size_t worker, gp_operand dx, gp_operand dy, size_t rows, bool add);
+
 /* dW [out, in] += dy^T x, dy [rows, out], x [rows, in], any number of rows: parallel over fixed blocks of output rows. */
 void gp_gemm_dw(gp_compute *c, gp_precision prec, gp_real *dw, const gp_real *dy, const gp_real *x, size_t rows, size_t out, size_t in);
 

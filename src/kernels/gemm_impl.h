@@ -69,7 +69,7 @@ void gp_onednn_free(gp_compute_full *f);
 gopro_status gp_packed_create(gp_packed **p, gp_compute *c, const gp_mat *m, bool bwd, size_t *bytes, gopro_error *err);
 void gp_packed_free(gp_packed **p);
 void gp_packed_repack(gp_packed *p, gp_compute *c, size_t worker);
-void gp_packed_mul(const gp_packed *p, gp_compute *c, size_t worker, float *y, const float *x, const float *bias, size_t rows, bool add);
+void gp_packed_mul(const gp_packed *p, gp_compute *c, size_t worker, gp_operand y, gp_operand x, const float *bias, size_t rows, bool add);
 void gp_onednn_dw_f32(gp_compute *c, float *dw, const float *dy, const float *x, size_t rows, size_t out, size_t in);
 /* False if the machine's layout is not one we can write: nothing was done then. */
 bool gp_onednn_dw_bf16(gp_compute *c, float *dw, const float *dy, const float *x, size_t rows, size_t out, size_t in);

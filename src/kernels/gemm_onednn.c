@@ -24,7 +24,8 @@ void gp_dnnl_one_thread(void)
 
 static bool same(const gp_shape *a, const gp_shape *b)
 {
-    return a->rows == b->rows && a->n == b->n && a->k == b->k && a->bf16 == b->bf16 && a->add == b->add && a->bias == b->bias;
+    return a->rows == b->rows && a->n == b->n && a->k == b->k && a->bf16 == b->bf16 && a->add == b->add && a->bias == b->bias &&
+           a->half == b->half;
 }
 
 static size_t bucket_of(const gp_shape *s)
@@ -32,7 +33,7 @@ static size_t bucket_of(const gp_shape *s)
     uint64_t h = s->rows;
     h = h * 0x9e3779b97f4a7c15u + s->n;
     h = h * 0x9e3779b97f4a7c15u + s->k;
-    h = h * 0x9e3779b97f4a7c15u + (uint64_t)s->bf16 * 4 + (uint64_t)s->add * 2 + s->bias;
+    h = h * 0x9e3779b97f4a7c15u + (uint64_t)s->half * 8 + (uint64_t)s->bf16 * 4 + (uint64_t)s->add * 2 + s->bias;
     return (size_t)(h >> 32) % GP_DNNL_BUCKETS;
 }
 
@@ -48,7 +49,7 @@ static dnnl_status_t matmul_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, 
     dnnl_memory_desc_t src, any, dst, bias;
     md_2d(&src, s->rows, s->k, s->bf16, dnnl_ab);
     md_2d(&any, s->k, s->n, s->bf16, dnnl_format_tag_any);
-    md_2d(&dst, s->rows, s->n, false, dnnl_ab);
+    md_2d(&dst, s->rows, s->n, s->half, dnnl_ab);
     md_2d(&bias, 1, s->n, false, dnnl_ab);
     dnnl_matmul_desc_t desc;
     dnnl_primitive_attr_t attr = NULL;
@@ -234,15 +235,19 @@ void gp_packed_repack(gp_packed *p, gp_compute *c, size_t worker)
 }
 
 /* x as the primitive wants it: `padded` rows, in bf16 if need be; x itself where that is so already. */
-static const void *input(gp_compute *c, size_t worker, const float *x, size_t rows, size_t padded, size_t k, bool bf16)
+static const void *input(gp_compute *c, size_t worker, gp_operand given, size_t rows, size_t padded, size_t k, bool bf16)
 {
-    if (!bf16 && rows == padded) return x;
+    const float *x = given.f;
+    if (rows == padded && (given.h || !bf16)) return given.h ? (const void *)given.h : x;
     gp_buf *b = &c->worker[worker]->x;
     void *p = gp_buf_get(b, padded * k, bf16 ? sizeof(uint16_t) : sizeof(float));
     if (!p) return NULL;
     if (bf16) {
         uint16_t *q = p;
-        gp_full(c)->bf16->convert(q, x, rows * k);
+        if (given.h)
+            memcpy(q, given.h, rows * k * sizeof *q);
+        else
+            gp_full(c)->bf16->convert(q, x, rows * k);
         memset(q + rows * k, 0, (padded - rows) * k * sizeof *q);
     } else {
         float *q = p;
@@ -252,10 +257,12 @@ static const void *input(gp_compute *c, size_t worker, const float *x, size_t ro
     return p;
 }
 
-void gp_packed_mul(const gp_packed *p, gp_compute *c, size_t worker, float *y, const float *x, const float *bias, size_t rows, bool add)
+void gp_packed_mul(const gp_packed *p, gp_compute *c, size_t worker, gp_operand y, gp_operand x, const float *bias, size_t rows, bool add)
 {
     const size_t padded = (rows + ROW_STEP - 1) / ROW_STEP * ROW_STEP;
-    const gp_shape s = {padded, p->n, p->k, p->bf16, add, bias != NULL};
+    const size_t size = y.h ? sizeof *y.h : sizeof *y.f, bytes = rows * p->n * size;
+    const gp_shape s = {padded, p->n, p->k, p->bf16, add, bias != NULL, y.h != NULL};
+    void *to = y.h ? (void *)y.h : y.f;
     gp_dnnl_one_thread();
     const gp_prim *q = gp_dnnl_prim(gp_full(c)->onednn, &s, &p->md);
     if (!q) {
@@ -263,16 +270,16 @@ void gp_packed_mul(const gp_packed *p, gp_compute *c, size_t worker, float *y, c
         return;
     }
     const void *in = input(c, worker, x, rows, padded, p->k, p->bf16);
-    float *out = rows == padded ? y : gp_buf_get(&c->worker[worker]->y, padded * p->n, sizeof *y);
+    void *out = rows == padded ? to : gp_buf_get(&c->worker[worker]->y, padded * p->n, size);
     if (!in || !out) {
         gp_compute_fail(c, GP_DNNL_NOMEM);
         return;
     }
-    if (out != y && add) {
-        memcpy(out, y, rows * p->n * sizeof *y);
-        memset(out + rows * p->n, 0, (padded - rows) * p->n * sizeof *y);
+    if (out != to && add) {
+        memcpy(out, to, bytes);
+        memset((char *)out + bytes, 0, (padded - rows) * p->n * size);
     }
-    if (gp_dnnl_run(c, worker, q, p->to, out, in, bias) && out != y) memcpy(y, out, rows * p->n * sizeof *y);
+    if (gp_dnnl_run(c, worker, q, p->to, out, in, bias) && out != to) memcpy(to, out, bytes);
 }
 
 void gp_onednn_sgemm(gp_compute *c, bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b,

@@ -31,6 +31,8 @@ typedef struct gp_attn {
     gp_real *o;
     size_t ldo;   /* out: [query rows, width] */
     gp_real *lse; /* [query rows, heads]: log of the sum of exponentials, what the backward pass needs; may be NULL */
+    const uint16_t *hq, *hk, *hv, *hpk, *hpv; /* q, k, v, pk, pv and o in bf16, for the kernels that end in _half */
+    uint16_t *ho;
 } gp_attn;
 
 /* Gradients for gp_attn.  dq, dk, dv are added to.  dpk, dpv [prefix rows, width] are added to, NULL if the prefix needs none.
@@ -47,7 +49,7 @@ typedef struct gp_attn_grad {
 } gp_attn_grad;
 
 typedef struct gp_kernels {
-    const char *name; /* "ref", "avx2", "avx512" */
+    const char *name; /* "ref", "avx2", "avx512", "avx512_bf16" */
 
     /* y = (x - mean) rstd g + b per row, rstd = 1/sqrt(var + eps), biased variance.  mean, rstd [rows], may be NULL.  y may be x. */
     void (*layernorm_fwd)(gp_real *y, gp_real *mean, gp_real *rstd, const gp_real *x, const gp_real *g, const gp_real *b, gp_real eps,
@@ -64,6 +66,16 @@ typedef struct gp_kernels {
     void (*attention_fwd)(const gp_attn *a, gp_real *scratch);
     void (*attention_bwd)(const gp_attn *a, const gp_attn_grad *g, gp_real *scratch);
 
+    /* The same in bf16: results rounded to nearest even where a matrix product reads them next.  act_bwd_half writes, it does not add;
+     * y may not be x.  attention_half reads and writes the h-members of gp_attn and may round the exponentials, but not their sum, to
+     * bf16; its gradients are reals. */
+    void (*layernorm_half)(uint16_t *y, gp_real *mean, gp_real *rstd, const gp_real *x, const gp_real *g, const gp_real *b, gp_real eps,
+                           size_t rows, size_t cols);
+    void (*act_half[GP_N_ACT])(uint16_t *y, const gp_real *x, size_t n);
+    void (*act_bwd_half[GP_N_ACT])(uint16_t *dx, const gp_real *dy, const gp_real *x, size_t n);
+    void (*attention_fwd_half)(const gp_attn *a, gp_real *scratch);
+    void (*attention_bwd_half)(const gp_attn *a, const gp_attn_grad *g, gp_real *scratch);
+
     void (*add)(gp_real *y, const gp_real *x, size_t n);                        /* y += x */
     void (*axpy)(gp_real *y, gp_real a, const gp_real *x, size_t n);            /* y += a x */
     void (*add_rows)(gp_real *y, const gp_real *b, size_t rows, size_t cols);   /* y[r] += b */
@@ -79,7 +91,8 @@ size_t gp_attn_scratch(size_t width, size_t heads, size_t max_keys, size_t max_q
 
 extern const gp_kernels gp_kernels_ref;
 
-/* The best table for this processor; GOPRO_CPU=ref|avx2|avx512 in `wish` (may be NULL) lowers it.  In the double build always ref. */
+/* The best table for this processor; GOPRO_CPU=ref|avx2|avx512|avx512_bf16 in `wish` (may be NULL) lowers it.  In the double build always
+ * ref. */
 const gp_kernels *gp_kernels_select(const char *wish);
 
 #endif

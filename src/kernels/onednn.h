@@ -18,6 +18,7 @@
 typedef struct gp_shape {
     size_t rows, n, k;
     bool bf16, add, bias;
+    bool half; /* y in bf16 */
 } gp_shape;
 
 /* One worker's memory objects for a primitive: only their pointers change from call to call. */

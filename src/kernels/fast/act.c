@@ -72,7 +72,30 @@ static inline vf gelu_slope(vf x)
         } \
     }
 
+#define FORWARD_HALF(name) \
+    void GPK(name##_half)(uint16_t * y, const float *x, size_t n) \
+    { \
+        size_t i = 0; \
+        for (; i + VL <= n; i += VL) v_store_half(y + i, name(v_load(x + i)), VL); \
+        if (i < n) v_store_half(y + i, name(v_load_m(v_lanes(n - i), x + i)), n - i); \
+    }
+
+#define BACKWARD_HALF(name) \
+    void GPK(name##_bwd_half)(uint16_t * dx, const float *dy, const float *x, size_t n) \
+    { \
+        size_t i = 0; \
+        for (; i + VL <= n; i += VL) v_store_half(dx + i, v_mul(v_load(dy + i), name##_slope(v_load(x + i))), VL); \
+        if (i < n) { \
+            const vm t = v_lanes(n - i); \
+            v_store_half(dx + i, v_mul(v_load_m(t, dy + i), name##_slope(v_load_m(t, x + i))), n - i); \
+        } \
+    }
+
 FORWARD(quickgelu)
 BACKWARD(quickgelu)
 FORWARD(gelu)
 BACKWARD(gelu)
+FORWARD_HALF(quickgelu)
+BACKWARD_HALF(quickgelu)
+FORWARD_HALF(gelu)
+BACKWARD_HALF(gelu)

@@ -1,5 +1,6 @@
 /* attention.c - ragged attention with a shared prefix: one head of one segment at a time, as small matrix products in registers.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/attention_half.h"
 #include "kernels/fast/kernels.h"
 #include "kernels/fast/transpose.h"
 
@@ -268,4 +269,14 @@ void GPK(attention_bwd)(const gp_attn *a, const gp_attn_grad *g, float *scratch)
             const head t = head_make(a, &a->seg[i], h);
             head_bwd(&t, g, scratch);
         }
+}
+
+void GPK(attention_fwd_half)(const gp_attn *a, float *scratch)
+{
+    gp_attn_half_fwd(GPK(attention_fwd), a, scratch);
+}
+
+void GPK(attention_bwd_half)(const gp_attn *a, const gp_attn_grad *g, float *scratch)
+{
+    gp_attn_half_bwd(GPK(attention_bwd), a, g, scratch);
 }

@@ -33,24 +33,47 @@ static float row_variance(const float *x, float mean, size_t cols)
     return v_sum(v_add(s0, s1)) / (float)cols;
 }
 
-/* y = (x - mean) rstd g + b; METHODS 0.  y may be x. */
-void GPK(layernorm_fwd)(float *y, float *mean, float *rstd, const float *x, const float *g, const float *b, float eps, size_t rows,
-                        size_t cols)
+/* y = (x - mean) rstd g + b; METHODS 0.  y may be x.  yh is y in bf16, where that is wanted. */
+GPK_INLINE void norm_rows(float *y, uint16_t *yh, float *mean, float *rstd, const float *x, const float *g, const float *b, float eps,
+                          size_t rows, size_t cols)
 {
     for (size_t r = 0; r < rows; r++) {
         const float *xr = x + r * cols;
-        float *yr = y + r * cols;
+        float *yr = y ? y + r * cols : NULL;
+        uint16_t *hr = yh ? yh + r * cols : NULL;
         const float m = row_mean(xr, cols), rs = 1.0f / sqrtf(row_variance(xr, m, cols) + eps);
         const vf vmean = v_set(m), vrs = v_set(rs);
         size_t c = 0;
-        for (; c + VL <= cols; c += VL) v_store(yr + c, v_fma(v_mul(v_sub(v_load(xr + c), vmean), vrs), v_load(g + c), v_load(b + c)));
+        for (; c + VL <= cols; c += VL) {
+            const vf v = v_fma(v_mul(v_sub(v_load(xr + c), vmean), vrs), v_load(g + c), v_load(b + c));
+            if (hr)
+                v_store_half(hr + c, v, VL);
+            else
+                v_store(yr + c, v);
+        }
         if (c < cols) {
             const vm t = v_lanes(cols - c);
-            v_store_m(yr + c, t, v_fma(v_mul(v_sub(v_load_m(t, xr + c), vmean), vrs), v_load_m(t, g + c), v_load_m(t, b + c)));
+            const vf v = v_fma(v_mul(v_sub(v_load_m(t, xr + c), vmean), vrs), v_load_m(t, g + c), v_load_m(t, b + c));
+            if (hr)
+                v_store_half(hr + c, v, cols - c);
+            else
+                v_store_m(yr + c, t, v);
         }
         if (mean) mean[r] = m;
         if (rstd) rstd[r] = rs;
     }
+}
+
+void GPK(layernorm_fwd)(float *y, float *mean, float *rstd, const float *x, const float *g, const float *b, float eps, size_t rows,
+                        size_t cols)
+{
+    norm_rows(y, NULL, mean, rstd, x, g, b, eps, rows, cols);
+}
+
+void GPK(layernorm_half)(uint16_t *y, float *mean, float *rstd, const float *x, const float *g, const float *b, float eps, size_t rows,
+                         size_t cols)
+{
+    norm_rows(NULL, y, mean, rstd, x, g, b, eps, rows, cols);
 }
 
 typedef struct row_bwd {

@@ -5,6 +5,7 @@
 
 #include <immintrin.h>
 #include <math.h>
+#include <string.h>
 
 #include "kernels/fast/fast.h"
 
@@ -120,6 +121,17 @@ static inline float v_largest(vf x)
     return _mm512_reduce_max_ps(x);
 }
 
+/* The n first floats of x (n <= VL) in bf16, rounded to nearest even as gp_bf16_from does. */
+static inline void v_store_half(uint16_t *p, vf x, size_t n)
+{
+    const __m512i u = _mm512_castps_si512(x), high = _mm512_srli_epi32(u, 16);
+    const __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
+    const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd), 16);
+    const __m512i quiet = _mm512_or_si512(high, _mm512_set1_epi32(0x40));
+    const __m256i h = _mm512_cvtepi32_epi16(_mm512_mask_blend_epi32(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), rounded, quiet));
+    _mm256_mask_storeu_epi16(p, v_lanes(n), h);
+}
+
 #else
 
 #define VL 8
@@ -222,6 +234,22 @@ static inline float v_largest(vf x)
     __m128 s = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+static inline void v_store_half(uint16_t *p, vf x, size_t n)
+{
+    const __m256i u = _mm256_castps_si256(x), high = _mm256_srli_epi32(u, 16);
+    const __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
+    const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd), 16);
+    const __m256i quiet = _mm256_or_si256(high, _mm256_set1_epi32(0x40));
+    const __m256i h = _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q)));
+    const __m128i low = _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packus_epi32(h, h), 0x08));
+    if (n == VL) {
+        _mm_storeu_si128((__m128i_u *)(void *)p, low);
+    } else {
+        uint16_t all[VL];
+        _mm_storeu_si128((__m128i_u *)(void *)all, low);
+        memcpy(p, all, n * sizeof *p);
+    }
 }
 
 #endif

@@ -2,17 +2,26 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/fast/kernels.h"
 
+#ifndef GPK_TABLE
+#define GPK_TABLE GPK_ISA
+#endif
+
 #define STR2(x) #x
 #define STR(x)  STR2(x)
 
-const gp_kernels GPK_PASTE(gp_kernels, GPK_ISA) = {
-    .name = STR(GPK_ISA),
+const gp_kernels GPK_PASTE(gp_kernels, GPK_TABLE) = {
+    .name = STR(GPK_TABLE),
     .layernorm_fwd = GPK(layernorm_fwd),
     .layernorm_bwd = GPK(layernorm_bwd),
     .act_fwd = {[GP_ACT_QUICKGELU] = GPK(quickgelu_fwd), [GP_ACT_GELU] = GPK(gelu_fwd)},
     .act_bwd = {[GP_ACT_QUICKGELU] = GPK(quickgelu_bwd), [GP_ACT_GELU] = GPK(gelu_bwd)},
     .attention_fwd = GPK(attention_fwd),
     .attention_bwd = GPK(attention_bwd),
+    .layernorm_half = GPK(layernorm_half),
+    .act_half = {[GP_ACT_QUICKGELU] = GPK(quickgelu_half), [GP_ACT_GELU] = GPK(gelu_half)},
+    .act_bwd_half = {[GP_ACT_QUICKGELU] = GPK(quickgelu_bwd_half), [GP_ACT_GELU] = GPK(gelu_bwd_half)},
+    .attention_fwd_half = GPK_PASTE(gpk_attention_fwd_half, GPK_TABLE),
+    .attention_bwd_half = GPK(attention_bwd_half),
     .add = GPK(add),
     .axpy = GPK(axpy),
     .add_rows = GPK(add_rows),

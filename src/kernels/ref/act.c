@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
+#include "kernels/bf16.h"
 #include "kernels/ref/ref.h"
 
 #define SQRT_HALF     0.70710678118654752440
@@ -41,4 +42,44 @@ void gpk_gelu_bwd_ref(gp_real *dx, const gp_real *dy, const gp_real *x, size_t n
         const double z = (double)x[i];
         dx[i] += (gp_real)((double)dy[i] * (0.5 * erfc(-z * SQRT_HALF) + z * exp(-0.5 * z * z) * INV_SQRT_2_PI));
     }
+}
+
+/* One number at a time by the functions above, then rounded. */
+static void half(void (*fwd)(gp_real *y, const gp_real *x, size_t n), uint16_t *y, const gp_real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        gp_real v;
+        fwd(&v, x + i, 1);
+        y[i] = gp_bf16_from((float)v);
+    }
+}
+
+static void bwd_half(void (*bwd)(gp_real *dx, const gp_real *dy, const gp_real *x, size_t n), uint16_t *dx, const gp_real *dy,
+                     const gp_real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        gp_real v = 0;
+        bwd(&v, dy + i, x + i, 1);
+        dx[i] = gp_bf16_from((float)v);
+    }
+}
+
+void gpk_quickgelu_half_ref(uint16_t *y, const gp_real *x, size_t n)
+{
+    half(gpk_quickgelu_fwd_ref, y, x, n);
+}
+
+void gpk_quickgelu_bwd_half_ref(uint16_t *dx, const gp_real *dy, const gp_real *x, size_t n)
+{
+    bwd_half(gpk_quickgelu_bwd_ref, dx, dy, x, n);
+}
+
+void gpk_gelu_half_ref(uint16_t *y, const gp_real *x, size_t n)
+{
+    half(gpk_gelu_fwd_ref, y, x, n);
+}
+
+void gpk_gelu_bwd_half_ref(uint16_t *dx, const gp_real *dy, const gp_real *x, size_t n)
+{
+    bwd_half(gpk_gelu_bwd_ref, dx, dy, x, n);
 }

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
+#include "kernels/attention_half.h"
 #include "kernels/ref/ref.h"
 
 /* Key r of a segment: the prefix first, then the segment's own rows. */
@@ -94,4 +95,14 @@ void gpk_attention_bwd_ref(const gp_attn *a, const gp_attn_grad *g, gp_real *scr
         for (size_t h = 0; h < a->heads; h++)
             for (size_t i = 0; i < s->nq; i++) query_bwd(a, g, s, i, h, scratch, scratch + s->n_pre + s->n);
     }
+}
+
+void gpk_attention_fwd_half_ref(const gp_attn *a, gp_real *scratch)
+{
+    gp_attn_half_fwd(gpk_attention_fwd_ref, a, scratch);
+}
+
+void gpk_attention_bwd_half_ref(const gp_attn *a, const gp_attn_grad *g, gp_real *scratch)
+{
+    gp_attn_half_bwd(gpk_attention_bwd_ref, a, g, scratch);
 }

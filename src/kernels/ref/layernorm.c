@@ -2,15 +2,15 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
+#include "kernels/bf16.h"
 #include "kernels/ref/ref.h"
 
 /* y = (x - mean) rstd g + b, rstd = 1 / sqrt(var + eps), var biased; METHODS 0.  Sums in double. */
-void gpk_layernorm_fwd_ref(gp_real *y, gp_real *mean, gp_real *rstd, const gp_real *x, const gp_real *g, const gp_real *b, gp_real eps,
-                           size_t rows, size_t cols)
+static void norm_rows(gp_real *y, uint16_t *yh, gp_real *mean, gp_real *rstd, const gp_real *x, const gp_real *g, const gp_real *b,
+                      gp_real eps, size_t rows, size_t cols)
 {
     for (size_t r = 0; r < rows; r++) {
         const gp_real *xr = x + r * cols;
-        gp_real *yr = y + r * cols;
         double sum = 0.0, sq = 0.0;
         for (size_t c = 0; c < cols; c++) sum += (double)xr[c];
         const double m = sum / (double)cols;
@@ -19,10 +19,28 @@ void gpk_layernorm_fwd_ref(gp_real *y, gp_real *mean, gp_real *rstd, const gp_re
             sq += d * d;
         }
         const double rs = 1.0 / sqrt(sq / (double)cols + (double)eps);
-        for (size_t c = 0; c < cols; c++) yr[c] = (gp_real)(((double)xr[c] - m) * rs * (double)g[c] + (double)b[c]);
+        for (size_t c = 0; c < cols; c++) {
+            const gp_real v = (gp_real)(((double)xr[c] - m) * rs * (double)g[c] + (double)b[c]);
+            if (yh)
+                yh[r * cols + c] = gp_bf16_from((float)v);
+            else
+                y[r * cols + c] = v;
+        }
         if (mean) mean[r] = (gp_real)m;
         if (rstd) rstd[r] = (gp_real)rs;
     }
+}
+
+void gpk_layernorm_fwd_ref(gp_real *y, gp_real *mean, gp_real *rstd, const gp_real *x, const gp_real *g, const gp_real *b, gp_real eps,
+                           size_t rows, size_t cols)
+{
+    norm_rows(y, NULL, mean, rstd, x, g, b, eps, rows, cols);
+}
+
+void gpk_layernorm_half_ref(uint16_t *y, gp_real *mean, gp_real *rstd, const gp_real *x, const gp_real *g, const gp_real *b, gp_real eps,
+                            size_t rows, size_t cols)
+{
+    norm_rows(NULL, y, mean, rstd, x, g, b, eps, rows, cols);
 }
 
 /* With xhat = (x - mean) rstd and w = dy g: dx += rstd (w - mean(w) - xhat mean(w xhat)); dg += sum dy xhat, db += sum dy. */

@@ -15,6 +15,14 @@ void gpk_gelu_fwd_ref(gp_real *y, const gp_real *x, size_t n);
 void gpk_gelu_bwd_ref(gp_real *dx, const gp_real *dy, const gp_real *x, size_t n);
 void gpk_attention_fwd_ref(const gp_attn *a, gp_real *scratch);
 void gpk_attention_bwd_ref(const gp_attn *a, const gp_attn_grad *g, gp_real *scratch);
+void gpk_layernorm_half_ref(uint16_t *y, gp_real *mean, gp_real *rstd, const gp_real *x, const gp_real *g, const gp_real *b, gp_real eps,
+                            size_t rows, size_t cols);
+void gpk_quickgelu_half_ref(uint16_t *y, const gp_real *x, size_t n);
+void gpk_quickgelu_bwd_half_ref(uint16_t *dx, const gp_real *dy, const gp_real *x, size_t n);
+void gpk_gelu_half_ref(uint16_t *y, const gp_real *x, size_t n);
+void gpk_gelu_bwd_half_ref(uint16_t *dx, const gp_real *dy, const gp_real *x, size_t n);
+void gpk_attention_fwd_half_ref(const gp_attn *a, gp_real *scratch);
+void gpk_attention_bwd_half_ref(const gp_attn *a, const gp_attn_grad *g, gp_real *scratch);
 void gpk_add_ref(gp_real *y, const gp_real *x, size_t n);
 void gpk_axpy_ref(gp_real *y, gp_real a, const gp_real *x, size_t n);
 void gpk_add_rows_ref(gp_real *y, const gp_real *b, size_t rows, size_t cols);

@@ -1,9 +1,10 @@
 /* test_attention.c - ragged attention of every table against the reference, forward and backward.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/bf16.h"
 #include "kernels/kernels.h"
 #include "kerntest.h"
 
-static const char *const wishes[] = {"ref", "avx2", "avx512"};
+static const char *const wishes[] = {"ref", "avx2", "avx512", "avx512_bf16"};
 
 enum { MAX_SEG = 64 };
 
@@ -97,6 +98,79 @@ static void compare(const layout *l, size_t width, size_t heads, bool causal, si
         problem_free(&p);
     }
     problem_free(&want);
+}
+
+/* v rounded to bf16, in both forms. */
+static uint16_t *half_of(kt_vec *v)
+{
+    uint16_t *h = malloc((v->n + 1) * sizeof *h);
+    assert_non_null(h);
+    for (size_t i = 0; i < v->n; i++) {
+        h[i] = gp_bf16_from((float)v->p[i]);
+        v->p[i] = (gp_real)gp_bf16_to(h[i]);
+    }
+    return h;
+}
+
+/* Every table on bf16 operands against the reference on the same numbers as reals: the output within what rounding it and the
+ * probabilities may change, log-sums and gradients as close as those of reals. */
+static void compare_half(const layout *l, size_t width, size_t heads, bool causal)
+{
+    for (size_t w = 0; w < GP_COUNT(wishes); w++) {
+        const gp_kernels *k = gp_kernels_select(wishes[w]);
+        problem want, p;
+        problem_make(&want, l, width, heads, causal, 0, 78);
+        problem_make(&p, l, width, heads, causal, 0, 78);
+        kt_vec *in[] = {&p.q, &p.k, &p.v, &p.pk, &p.pv, &p.o}, *same[] = {&want.q, &want.k, &want.v, &want.pk, &want.pv};
+        uint16_t *h[GP_COUNT(in)];
+        for (size_t i = 0; i < GP_COUNT(in); i++) h[i] = half_of(in[i]);
+        for (size_t i = 0; i < GP_COUNT(same); i++) free(half_of(same[i]));
+        kt_vec before = kt_copy(&p.o, 0);
+        p.a.hq = h[0];
+        p.a.hk = h[1];
+        p.a.hv = h[2];
+        p.a.hpk = h[3];
+        p.a.hpv = h[4];
+        p.a.ho = h[5];
+        p.a.q = p.a.k = p.a.v = p.a.pk = p.a.pv = p.a.o = NULL;
+        memcpy(want.o.p, p.o.p, p.o.n * sizeof *p.o.p); /* the gaps */
+        gp_kernels_ref.attention_fwd(&want.a, want.scratch.p);
+        gp_kernels_ref.attention_bwd(&want.a, &want.g, want.scratch.p);
+        k->attention_fwd_half(&p.a, p.scratch.p);
+        k->attention_bwd_half(&p.a, &p.g, p.scratch.p);
+        for (size_t i = 0; i < p.o.n; i++) p.o.p[i] = (gp_real)gp_bf16_to(h[5][i]);
+        const double e = kt_error(p.o.p, want.o.p, p.o.n, 1.0);
+        if (!(e <= 8e-3)) fail_msg("%s: output of bf16, error %.3g (width %zu, heads %zu)", k->name, e, width, heads);
+        for (size_t i = 0; i < p.o.n; i++)
+            if (i % p.a.ldo >= width) assert_true(p.o.p[i] == before.p[i]);
+        kt_vec *got[] = {&p.lse, &p.dq, &p.dk, &p.dv, &p.dpk, &p.dpv},
+               *ref[] = {&want.lse, &want.dq, &want.dk, &want.dv, &want.dpk, &want.dpv};
+        for (size_t i = 0; i < GP_COUNT(got); i++) {
+            const double d = kt_error(got[i]->p, ref[i]->p, got[i]->n, i == 0 ? 1.0 : sqrt((double)l->q_rows));
+            if (!(d <= 2e-5)) fail_msg("%s: output %zu of bf16, error %.3g (width %zu, heads %zu)", k->name, i, d, width, heads);
+        }
+        for (size_t i = 0; i < GP_COUNT(in); i++) free(h[i]);
+        kt_free(&before);
+        problem_free(&p);
+        problem_free(&want);
+    }
+}
+
+static void in_bf16(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 40; n++) {
+        layout l = {.pre_rows = n % 3 == 0 ? 9 : 0};
+        layout_add(&l, n, n, 0, l.pre_rows);
+        layout_add(&l, 1, n, l.pre_rows ? 2 : 0, l.pre_rows ? 5 : 0);
+        compare_half(&l, 2 * (1 + n % 35), 2, n % 2 == 0); /* heads of odd width too */
+        compare_half(&l, 3 * 8 * (1 + n % 3), 3, n % 2 == 1);
+    }
+    layout image = {0}, text = {.pre_rows = 5};
+    for (int i = 0; i < 2; i++) layout_add(&image, 197, 197, 0, 0);
+    compare_half(&image, 128, 2, false);
+    for (size_t i = 0; i < 30; i++) layout_add(&text, 1 + i % 9, 1 + i % 9, 0, 5);
+    compare_half(&text, 512, 8, true);
 }
 
 static void square(void **state)
@@ -202,7 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(square),           cmocka_unit_test(real_shapes), cmocka_unit_test(ragged),
-        cmocka_unit_test(optional_outputs), cmocka_unit_test(properties),
+        cmocka_unit_test(optional_outputs), cmocka_unit_test(properties),  cmocka_unit_test(in_bf16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,6 +68,90 @@ static void check_mat(gp_compute *c, size_t rows, size_t out, size_t in, gp_prec
     for (size_t i = 0; i < GP_COUNT(all); i++) kt_free(all[i]);
 }
 
+static void to_half(uint16_t *h, const kt_vec *v)
+{
+    for (size_t i = 0; i < v->n; i++) h[i] = gp_bf16_from(v->p[i]);
+}
+
+/* Rows in bf16 in and out: the bits of rows as reals, rounded where bf16 is asked for. */
+static void check_half(gp_compute *c, size_t rows, size_t out, size_t in)
+{
+    gp_rng r = gp_rng_make(14, GP_RNG_TEST, rows, out * 1000 + in);
+    kt_vec w = kt_make(&r, out * in, 0, 0.3), x = kt_make(&r, rows * in, 0, 1.0), dy = kt_make(&r, rows * out, 0, 1.0);
+    kt_vec bias = kt_make(&r, out, 0, 1.0), y = kt_make(&r, rows * out, 0, 1.0), want = kt_copy(&y, 0), dx = kt_make(&r, rows * in, 0, 1.0);
+    kt_vec wantx = kt_copy(&dx, 0);
+    uint16_t *h = calloc(2 * rows * (out + in), sizeof *h), *hx = h, *hy = hx + rows * in, *hdx = hy + rows * out, *hdy = hdx + rows * in;
+    gp_mat *m = NULL;
+    gopro_error err = {0};
+    if (gp_mat_create(&m, c, w.p, out, in, GP_BF16, GP_MAT_FWD | GP_MAT_BWD, &err) != GOPRO_OK) fail_msg("%s", err.msg);
+    assert_true(gp_mat_half(m, c));
+    to_half(hx, &x);
+    to_half(hdy, &dy);
+    for (int add = 1; add >= 0; add--) {
+        gp_mat_fwd(m, c, 0, want.p, x.p, bias.p, rows, add);
+        gp_mat_fwd_rows(m, c, 0, (gp_operand){.f = y.p}, (gp_operand){.h = hx}, bias.p, rows, add);
+        assert_memory_equal(y.p, want.p, y.n * sizeof *y.p);
+    }
+    gp_mat_fwd_rows(m, c, 0, (gp_operand){.h = hy}, (gp_operand){.h = hx}, bias.p, rows, false);
+    for (size_t i = 0; i < y.n; i++) assert_int_equal(hy[i], gp_bf16_from(want.p[i]));
+    gp_mat_bwd(m, c, 0, wantx.p, dy.p, rows, false);
+    gp_mat_bwd_rows(m, c, 0, (gp_operand){.f = dx.p}, (gp_operand){.h = hdy}, rows, false);
+    assert_memory_equal(dx.p, wantx.p, dx.n * sizeof *dx.p);
+    assert_int_equal(gp_compute_check(c, &err), GOPRO_OK);
+    gp_mat_free(&m);
+    free(h);
+    kt_vec *all[] = {&w, &x, &dy, &bias, &y, &want, &dx, &wantx};
+    for (size_t i = 0; i < GP_COUNT(all); i++) kt_free(all[i]);
+}
+
+static void mats_half(void **state)
+{
+    (void)state;
+    gp_compute *c = compute(1, NULL);
+    if (!has_bf16(c)) {
+        gp_compute_free(&c);
+        skip();
+    }
+    const size_t rows[] = {1, 15, 16, 33, 256}, mat[][2] = {{16, 16}, {31, 65}, {128, 64}, {100, 70}, {384, 128}};
+    for (size_t i = 0; i < GP_COUNT(rows); i++)
+        for (size_t j = 0; j < GP_COUNT(mat); j++) check_half(c, rows[i], mat[j][0], mat[j][1]);
+    gp_compute_free(&c);
+}
+
+/* A row's product does not depend on the rows beside it, so neither does a result on how rows were cut into blocks.  The layers of
+ * ViT-B/16 and of the small CLIP. */
+static void rows_stand_alone(void **state)
+{
+    (void)state;
+    static const size_t layer[][2] = {{2304, 768}, {768, 768}, {768, 3072}, {1536, 512}, {2048, 512},
+                                      {576, 192},  {768, 192}, {192, 768},  {384, 128}};
+    gp_compute *c = compute(1, NULL);
+    for (int p = 0; p < (has_bf16(c) ? 2 : 1); p++)
+        for (size_t s = 0; s < 2 * GP_COUNT(layer); s++) {
+            const size_t out = layer[s / 2][0], in = layer[s / 2][1], from = s % 2 ? out : in, to = s % 2 ? in : out;
+            gp_rng r = gp_rng_make(13, GP_RNG_TEST, s, (uint64_t)p);
+            kt_vec w = kt_make(&r, out * in, 0, 1.0), x = kt_make(&r, 256 * from, 0, 1.0), y = kt_make(&r, 256 * to, 0, 0.0),
+                   z = kt_copy(&y, 0);
+            gp_mat *m = NULL;
+            assert_int_equal(gp_mat_create(&m, c, w.p, out, in, (gp_precision)p, s % 2 ? GP_MAT_BWD : GP_MAT_FWD, NULL), GOPRO_OK);
+            const size_t counts[] = {256, 16, 48, 112, 144, 208};
+            for (size_t i = 0; i < GP_COUNT(counts); i++) {
+                gp_real *d = i ? z.p : y.p;
+                if (s % 2)
+                    gp_mat_bwd(m, c, 0, d, x.p, counts[i], false);
+                else
+                    gp_mat_fwd(m, c, 0, d, x.p, NULL, counts[i], false);
+                if (i) assert_memory_equal(z.p, y.p, counts[i] * to * sizeof *y.p);
+            }
+            gp_mat_free(&m);
+            kt_free(&w);
+            kt_free(&x);
+            kt_free(&y);
+            kt_free(&z);
+        }
+    gp_compute_free(&c);
+}
+
 static const size_t row_counts[] = {1, 2, 7, 15, 16, 17, 33, 64, 100, 197, 255, 256};
 static const size_t mats[][2] = {{1, 1}, {3, 5}, {16, 16}, {31, 65}, {100, 70}, {128, 64}, {64, 200}, {32, 96}};
 
@@ -319,6 +403,8 @@ int main(void)
         cmocka_unit_test(mats_f32),
         cmocka_unit_test(mats_bf16),
         cmocka_unit_test(mats_plain),
+        cmocka_unit_test(mats_half),
+        cmocka_unit_test(rows_stand_alone),
         cmocka_unit_test(bf16_error),
         cmocka_unit_test(repack),
         cmocka_unit_test(dw_all),

@@ -5,7 +5,7 @@
 #include "kernels/kernels.h"
 #include "kerntest.h"
 
-static const char *const wishes[] = {"ref", "avx2", "avx512"};
+static const char *const wishes[] = {"ref", "avx2", "avx512", "avx512_bf16"};
 
 /* Calls fn with every table; a machine without an instruction set gets the next lower table twice. */
 static void each_table(void (*fn)(const gp_kernels *k, size_t rows, size_t cols, size_t shift))
@@ -113,6 +113,54 @@ static void stats(const gp_kernels *k, size_t rows, size_t cols, size_t shift)
     kt_close(sd.p, wsd.p, cols, rows == 1 ? 1.0 : 0.1, 1e-5);
     kt_vec *all[] = {&x, &mu, &sd, &wmu, &wsd};
     for (size_t i = 0; i < GP_COUNT(all); i++) kt_free(all[i]);
+}
+
+static void expect_half(const gp_kernels *k, const char *what, const uint16_t *got, const gp_real *want, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (got[i] != gp_bf16_from((float)want[i]))
+            fail_msg("%s %s: number %zu of %zu is %#x for %g", k->name, what, i, n, got[i], (double)want[i]);
+    assert_int_equal(got[n], 0xabcd);
+}
+
+/* What a table writes in bf16 is what it writes as reals, rounded: to the last bit, infinities and NaN included. */
+static void halves(const gp_kernels *k, size_t rows, size_t cols, size_t shift)
+{
+    const size_t n = rows * cols;
+    gp_rng r = gp_rng_make(6, GP_RNG_TEST, rows, cols);
+    kt_vec x = kt_make(&r, n, shift, 2.0), g = kt_make(&r, cols, shift, 1.0), b = kt_make(&r, cols, shift, 1.0),
+           y = kt_make(&r, n, shift, 0.0);
+    kt_vec m = kt_make(&r, rows, shift, 0.0), s = kt_make(&r, rows, shift, 0.0), wm = kt_copy(&m, 0), ws = kt_copy(&s, 0);
+    uint16_t *half = malloc((n + shift + 1) * sizeof *half), *h = half + shift;
+    h[n] = 0xabcd;
+    k->layernorm_fwd(y.p, wm.p, ws.p, x.p, g.p, b.p, (gp_real)1e-5, rows, cols);
+    k->layernorm_half(h, m.p, s.p, x.p, g.p, b.p, (gp_real)1e-5, rows, cols);
+    expect_half(k, "layer norm", h, y.p, n);
+    assert_memory_equal(m.p, wm.p, rows * sizeof *m.p);
+    assert_memory_equal(s.p, ws.p, rows * sizeof *s.p);
+    k->layernorm_half(h, NULL, NULL, x.p, g.p, b.p, (gp_real)1e-5, rows, cols);
+    expect_half(k, "layer norm without statistics", h, y.p, n);
+    kt_vec dy = kt_make(&r, n, shift, 1.0);
+    x.p[0] = (gp_real)NAN;
+    x.p[n - 1] = (gp_real)INFINITY;
+    for (int a = 0; a < GP_N_ACT; a++) {
+        k->act_fwd[a](y.p, x.p, n);
+        k->act_half[a](h, x.p, n);
+        expect_half(k, "activation", h, y.p, n);
+        memset(y.p, 0, n * sizeof *y.p);
+        k->act_bwd[a](y.p, dy.p, x.p, n);
+        k->act_bwd_half[a](h, dy.p, x.p, n);
+        expect_half(k, "activation backward", h, y.p, n);
+    }
+    free(half);
+    kt_vec *all[] = {&x, &g, &b, &y, &m, &s, &wm, &ws, &dy};
+    for (size_t i = 0; i < GP_COUNT(all); i++) kt_free(all[i]);
+}
+
+static void test_halves(void **state)
+{
+    (void)state;
+    each_table(halves);
 }
 
 static void test_layernorm(void **state)
@@ -242,7 +290,8 @@ static void choice(void **state)
     (void)state;
     assert_string_equal(gp_kernels_select("ref")->name, "ref");
     const char *best = gp_kernels_select(NULL)->name;
-    assert_string_equal(gp_kernels_select("avx512")->name, best);
+    assert_string_equal(gp_kernels_select("avx512_bf16")->name, best);
+    assert_true(strcmp(gp_kernels_select("avx512")->name, "avx512_bf16") != 0);
     assert_true(strcmp(gp_kernels_select("avx2")->name, "avx512") != 0);
 }
 
@@ -251,7 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(choice),       cmocka_unit_test(test_layernorm),   cmocka_unit_test(test_activations),
         cmocka_unit_test(test_updates), cmocka_unit_test(test_stats),       cmocka_unit_test(activation_range),
-        cmocka_unit_test(not_finite),   cmocka_unit_test(bf16_conversions),
+        cmocka_unit_test(not_finite),   cmocka_unit_test(bf16_conversions), cmocka_unit_test(test_halves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
