@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 #   scripts/golden/checkpoints.py golden OUT.tar.xz          the tiny ones that the tests unpack (tests/golden/checkpoints.tar.xz)
-#   scripts/golden/checkpoints.py full vit_b16|vit_l14 FORMAT FOLDER [f16]     one checkpoint of full size with random weights
+#   scripts/golden/checkpoints.py full CONFIG FORMAT FOLDER [f16]     one checkpoint of full size with random weights; CONFIG is a name in FULL
+#   scripts/golden/checkpoints.py reference CONFIG quick_gelu|gelu|slip    the features PyTorch computes with the same weights
 #
 # Needs python3-torch.  The numbers of the tiny weights are multiples of 1/64 below 2, so they are exact in 16 bits of either kind and every
 # format holds the same ones.
@@ -34,6 +35,9 @@ FULL = {
                     vocab=49408, embed=512, mlp=4),
     "vit_l14": dict(image=224, patch=14, v_width=1024, v_layers=24, v_heads=16, t_width=768, t_layers=12, t_heads=12, context=77,
                     vocab=49408, embed=768, mlp=4),
+    # Not of full size: a quick trial of the scripts that use this table.
+    "trial": dict(image=32, patch=16, v_width=128, v_layers=2, v_heads=2, t_width=128, t_layers=2, t_heads=2, context=77,
+                  vocab=49408, embed=64, mlp=4),
 }
 
 
@@ -442,10 +446,18 @@ def golden(path):
                        check=True, env=dict(os.environ, XZ_OPT="-9e"))
 
 
+def full_weights(config, slip):
+    return make_weights(FULL[config], full_numbers, 5, ln_pre=not slip, patch_bias=slip)
+
+
+def full_reference(config, model):
+    read = {"quick_gelu": ("quick_gelu", "quick_gelu", 1e-5), "gelu": ("gelu", "gelu", 1e-5), "slip": ("gelu", "quick_gelu", 1e-6)}[model]
+    print(model + "".join(f" {x:.9g}" for x in reference(full_weights(config, model == "slip"), FULL[config], *read)))
+
+
 def full(config, fmt, out, half):
     c = FULL[config]
-    slip = fmt == "slip"
-    w = make_weights(c, full_numbers, 5, ln_pre=not slip, patch_bias=slip)
+    w = full_weights(config, fmt == "slip")
     print(config, fmt, sum(v.numel() for v in w.values()), "parameters")
     write(fmt, out, w, c, half)
 
@@ -455,5 +467,7 @@ if __name__ == "__main__":
         golden(sys.argv[2])
     elif len(sys.argv) in (5, 6) and sys.argv[1] == "full":
         full(sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5:] == ["f16"])
+    elif len(sys.argv) == 4 and sys.argv[1] == "reference":
+        full_reference(sys.argv[2], sys.argv[3])
     else:
-        raise SystemExit(__doc__ or "usage: checkpoints.py golden OUT.tar.xz | full CONFIG FORMAT FOLDER [f16]")
+        raise SystemExit("usage: checkpoints.py golden OUT.tar.xz | full CONFIG FORMAT FOLDER [f16] | reference CONFIG quick_gelu|gelu|slip")

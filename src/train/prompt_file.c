@@ -174,7 +174,9 @@ gopro_status gp_prompt_read(gp_learner **l, gp_prompt_info *info, gp_backbone *b
         goto out;
     }
     GP_CHECK(read_info(info, f, path, err));
-    if (strcmp(info->backbone_hash, b->weights->hash) != 0) {
+    bool is;
+    GP_CHECK(gp_clip_is(&is, b->weights, info->backbone_hash, err));
+    if (!is) {
         st = gp_fail(err, GOPRO_E_WEIGHTS, "%s was learnt on weights %.12s, but '%s' has %.12s; give the model it was learnt on", path,
                      info->backbone_hash, b->path, b->weights->hash);
         goto out;

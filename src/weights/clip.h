@@ -43,7 +43,8 @@ typedef struct gp_clip_found {
     char warning[400]; /* empty, or what was assumed without evidence */
     char sources[512]; /* file names without folders, separated by commas */
     char sources_sha[512];
-    bool canonical; /* made by gp_clip_export: the hash is the one it recorded */
+    char source_hash[65]; /* canonical: `hash` of what it was made from, as it was read then; empty: not known, or other numbers */
+    bool canonical;       /* made by gp_clip_export: the hash is the one it recorded */
 } gp_clip_found;
 
 typedef struct gp_clip_weights {
@@ -104,6 +105,8 @@ gopro_status gp_clip_save(gp_clip_weights *w, const char *folder, int dtype, con
  * loading takes it over instead of reading everything, after checking samples of every tensor. */
 gopro_status gp_clip_export(gp_clip_weights *w, const char *folder, int dtype, char content[65], gopro_error *err);
 size_t gp_clip_count(gp_clip_weights *w); /* parameters */
+/* Is this the model that `hash` names, as it is or as the checkpoint it was imported from?  May read everything. */
+gopro_status gp_clip_is(bool *is, gp_clip_weights *w, const char *hash, gopro_error *err);
 /* Reads everything: does the recorded hash still hold?  WEIGHTS error if not. */
 gopro_status gp_clip_verify(gp_clip_weights *w, gopro_error *err);
 

@@ -87,6 +87,17 @@ gopro_status gp_clip_verify(gp_clip_weights *w, gopro_error *err)
     return gp_fail(err, GOPRO_E_WEIGHTS, "%s: its contents have the hash %s, recorded is %s; import it again", w->path, now, w->hash);
 }
 
+gopro_status gp_clip_is(bool *is, gp_clip_weights *w, const char *hash, gopro_error *err)
+{
+    char now[65];
+    *is = strcmp(hash, w->hash) == 0 || (w->found.canonical && strcmp(hash, w->found.source_hash) == 0);
+    if (*is || w->found.canonical) return GOPRO_OK;
+    GP_TRY(content_hash(now, w, GP_DT_F32, err)); /* the hash there is of files: do they hold what was imported from others? */
+    gp_clip_drop_pages(w);
+    *is = strcmp(hash, now) == 0;
+    return GOPRO_OK;
+}
+
 /* ---- samples: the beginning, middle and end of every tensor, in the order of names ---- */
 
 static void add_sample(gp_sha256 *c, const char *name, gp_dtype dtype, uint64_t count)
@@ -188,12 +199,17 @@ size_t gp_clip_count(gp_clip_weights *w)
 
 gopro_status gp_clip_export(gp_clip_weights *w, const char *folder, int dtype, char hash[65], gopro_error *err)
 {
-    char samples[65];
+    char samples[65], exact[65];
     const gp_clip_found *f = &w->found;
     if (dtype != GP_DT_F32 && dtype != GP_DT_F16 && dtype != GP_DT_BF16)
         return gp_fail(err, GOPRO_E_INVALID, "an imported checkpoint is stored as F32, F16 or BF16");
     GP_TRY(content_hash(hash, w, (gp_dtype)dtype, err));
     GP_TRY(samples_to_be(samples, w, (gp_dtype)dtype, err));
+    if (dtype == GP_DT_F32)
+        memcpy(exact, hash, sizeof exact);
+    else
+        GP_TRY(content_hash(exact, w, GP_DT_F32, err));
+    bool rounded = strcmp(exact, hash) != 0; /* to other numbers than the source's */
     const char *meta[] = {"gopro.format",
                           f->format,
                           "gopro.activation",
@@ -202,6 +218,8 @@ gopro_status gp_clip_export(gp_clip_weights *w, const char *folder, int dtype, c
                           f->sources,
                           "gopro.source_sha256",
                           f->sources_sha,
+                          "gopro.source_hash",
+                          rounded ? "" : w->hash,
                           "gopro.conversions",
                           f->conversions,
                           "gopro.version",

@@ -205,6 +205,8 @@ static gopro_status recorded_hash(gp_clip_weights *w, const gp_tensors *t, const
     if (strlen(content) != 64 || strcmp(now, samples) != 0)
         return gp_fail(err, GOPRO_E_WEIGHTS, "%s: was changed or damaged after it was imported; import it again", file);
     memcpy(w->hash, content, sizeof w->hash);
+    const char *source = gp_tensors_meta(t, "gopro.source_hash");
+    if (source && strlen(source) == 64) memcpy(w->found.source_hash, source, sizeof w->found.source_hash);
     w->found.canonical = *trusted = true;
     return GOPRO_OK;
 }

@@ -51,6 +51,28 @@ differ() {
     [ "$(for run in "$@"; do tensors "$run"; done | sort -u | grep -c .)" = $# ] || fail "two of these learnt the same: $*"
 }
 
+# interrupted RUN EPOCHS SIGNALS COMMAND...: the command trains RUN; each signal stops it once more lines of metrics are there, with status
+# 130 and no result, before EPOCHS are done.  What is left is to resume it.
+interrupted() {
+    local run=$1 epochs=$2 signals=$3 signal pid i lines=0
+    shift 3
+    for signal in $signals; do
+        "$@" >out.txt 2>err.txt </dev/null &
+        pid=$!
+        for i in $(seq 400); do
+            [ -f "$run/metrics.jsonl" ] && [ "$(wc -l <"$run/metrics.jsonl")" -gt "$lines" ] && break
+            sleep 0.02
+        done
+        kill -"$signal" $pid
+        wait $pid
+        check "status after SIG$signal is not 130: $*" test $? = 130
+        check "no checkpoint after SIG$signal: $*" test -f "$run/checkpoint.safetensors"
+        check "an interrupted run has a result: $run" test ! -e "$run/DONE"
+        lines=$(wc -l <"$run/metrics.jsonl")
+    done
+    check "$run was not interrupted in the middle" test "$lines" -lt "$epochs"
+}
+
 no_leftovers() {
     checks=$((checks + 1))
     [ -z "$(find "$1" -name '*.tmp.*')" ] || fail "half-written files are left in $1: $(find "$1" -name '*.tmp.*')"

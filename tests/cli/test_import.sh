@@ -72,6 +72,34 @@ PY
 expect 0 'warning: nothing in' "$gopro" zeroshot --model openai_legacy --data d
 expect 0 'warning: nothing in' "$gopro" protocol b2n --model openai_legacy --data d --methods zeroshot --seeds 1 --out jobs --jobs 2
 check "the warning is told for every process" test "$(grep -c 'warning: nothing in' err.txt)" = 1
+# A run learnt on the file itself works with what was imported from it, and the other way round; with other numbers it is refused.
+short="optim.epochs=1 shots=1 --quiet"
+expect 0 '' "$gopro" train --model openai_jit/ViT.pt --data d --out on_file $short
+expect 0 '' "$gopro" train --model imported/openai_jit --data d --out on_import $short
+check "a file and what was imported from it learn different prompts" test "$(tensors on_file)" = "$(tensors on_import)"
+for run in on_file on_import; do
+    for model in openai_jit/ViT.pt imported/openai_jit; do
+        expect 0 'probability' "$gopro" predict $run d/test/*/*.png --json --model $model
+        cp out.txt "$run.$(basename $model).json"
+    done
+done
+for f in on_file.openai_jit on_import.ViT.pt on_import.openai_jit; do same on_file.ViT.pt.json $f.json; done
+expect 0 '' "$gopro" import openai_jit exact16 --dtype f16 # it holds these numbers exactly
+for run in on_file on_import; do expect 0 'accuracy' "$gopro" eval $run --model exact16; done
+expect 0 'accuracy' "$gopro" eval on_import --model hf_sharded
+expect 4 'was learnt on weights' "$gopro" eval on_import --model imported/hf_gelu
+expect 4 'was learnt on weights' "$gopro" eval on_file --model imported/openai_jit model.activation=gelu
+expect 4 'was learnt on weights' "$gopro" eval on_import --model openai_jit/ViT.pt model.activation=gelu
+expect 0 '' "$gopro" import openai_jit asked model.activation=gelu
+expect 4 'was learnt on weights' "$gopro" eval on_file --model asked
+expect 0 '' "$gopro" train --model openai_jit/ViT.pt --data d --out on_gelu $short model.activation=gelu
+expect 0 'accuracy' "$gopro" eval on_gelu --model asked
+"$make_fixture" model random || exit 1
+expect 0 '' "$gopro" train --model random --data d --out on_random $short
+expect 0 '' "$gopro" import random exact
+expect 0 '' "$gopro" import random rounded --dtype f16
+expect 0 'accuracy' "$gopro" eval on_random --model exact
+expect 4 'was learnt on weights' "$gopro" eval on_random --model rounded
 # A run remembers how its checkpoint was read.
 expect 0 '' "$gopro" train --model openai_state --data d --out run model.activation=gelu optim.epochs=1 shots=1
 expect 4 'was learnt on weights' "$gopro" eval run --model openai_state

@@ -3,7 +3,8 @@
  *   make_fixture model FOLDER [seed]
  *   make_fixture data FOLDER CLASSES TRAIN TEST     train/ and test/ levels, images per class
  *   make_fixture nan FOLDER                         a model whose weights hold a NaN
- *   make_fixture features MODEL                     image and text features of fixed inputs, as scripts/golden/checkpoints.py computes them
+ *   make_fixture features MODEL [auto]              image and text features of fixed inputs, those of scripts/golden/checkpoints.py; auto:
+ *                                                   with this machine's kernels instead of the plain ones, for models of full size
  *   make_fixture load MODEL                         loads the weights and says how long it took
  *   make_fixture compare FILE NAME                  standard input against the line of FILE that begins with NAME
  * SPDX-License-Identifier: Apache-2.0 */
@@ -102,12 +103,12 @@ static gopro_status make_model(const char *folder, uint64_t seed, bool nan_weigh
 }
 
 /* The inputs of scripts/golden/checkpoints.py. */
-static gopro_status features(const char *path, gopro_error *err)
+static gopro_status features(const char *path, const char *cpu, gopro_error *err)
 {
     gp_clip_weights *w = NULL;
     gp_compute *c = NULL;
     gp_model *m = NULL;
-    gopro_status st = gp_compute_create(&c, 1, "ref", err);
+    gopro_status st = gp_compute_create(&c, 1, cpu, err);
     if (st == GOPRO_OK) st = gp_clip_load(&w, path, err);
     if (st == GOPRO_OK) st = gp_model_create(&m, c, w, GP_F32, false, err);
     if (st == GOPRO_OK) {
@@ -175,13 +176,16 @@ int main(int argc, char **argv)
     gopro_status st = GOPRO_E_INVALID;
     gp_fail(
         &err, st,
-        "usage: make_fixture model|nan FOLDER [seed] | features MODEL | load MODEL | compare FILE NAME | data FOLDER CLASSES TRAIN TEST");
+        "usage: make_fixture model|nan FOLDER [seed] | features MODEL [auto] | load MODEL | compare FILE NAME | data FOLDER CLASSES TRAIN "
+        "TEST");
     if (argc >= 3 && strcmp(argv[1], "model") == 0)
         st = make_model(argv[2], argc > 3 ? strtoull(argv[3], NULL, 10) : 1, false, &err);
     else if (argc == 3 && strcmp(argv[1], "nan") == 0)
         st = make_model(argv[2], 1, true, &err);
     else if (argc == 3 && strcmp(argv[1], "features") == 0)
-        st = features(argv[2], &err);
+        st = features(argv[2], "ref", &err);
+    else if (argc == 4 && strcmp(argv[1], "features") == 0 && strcmp(argv[3], "auto") == 0)
+        st = features(argv[2], NULL, &err);
     else if (argc == 3 && strcmp(argv[1], "load") == 0)
         st = load_only(argv[2], &err);
     else if (argc == 4 && strcmp(argv[1], "compare") == 0)
