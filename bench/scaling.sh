@@ -6,7 +6,9 @@
 #   bench/scaling.sh [OUT]     OUT.jsonl (a line for each point), OUT.md (tables and predictions, also on standard output), OUT.svg (curves)
 #                              [build/scaling]
 #
-# GOPRO: the program [build/release/gopro]; THREADS [all]; REPEATS [3]; PRECISIONS [f32 bf16].  About twenty minutes on two idle cores.
+# GOPRO: the program [build/release/gopro]; THREADS [all]; REPEATS [2]; PRECISIONS [f32 bf16]; PASSES [2]: the faster of so many measurements
+# counts, since what else a machine does comes and goes; ONLY: a pattern of the points to measure; a file that is there is added to.
+# About a quarter of an hour for each pass on two idle cores.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 gopro=${GOPRO:-$root/build/release/gopro} threads=${THREADS:-$(nproc)}
@@ -15,16 +17,18 @@ out=${1:-$root/build/scaling}
 mkdir -p "$(dirname "$out")"
 draft=$out.jsonl.tmp.$$
 trap 'rm -f "$draft"' EXIT
+[ ! -f "$out.jsonl" ] || cp "$out.jsonl" "$draft"
 
 point() { # SERIES X WHAT OPTIONS...
   local series=$1 x=$2 what=$3
   shift 3
+  [[ "$precision, $series: $x" =~ ${ONLY:-.} ]] || return 0
   echo "$precision, $series: $x" >&2
-  "$gopro" bench "$what" --quiet --json --repeats "${REPEATS:-3}" precision="$precision" threads="$threads" "$@" |
+  "$gopro" bench "$what" --quiet --json --repeats "${REPEATS:-2}" precision="$precision" threads="$threads" "$@" |
     python3 -c 'import json, sys; r = json.load(sys.stdin); print(json.dumps({"series": sys.argv[1], "x": int(sys.argv[2]), **r}))' "$series" "$x" >>"$draft"
 }
 
-for precision in ${PRECISIONS:-f32 bf16}; do
+for pass in $(seq "${PASSES:-2}"); do for precision in ${PRECISIONS:-f32 bf16}; do
   for k in 10 50 100 500 1000; do point "classes, CoCoOp, batch 1" $k step method=cocoop --batch 1 --classes $k; done
   for k in 10 50 100 500; do point "classes, GOPro, batch 4" $k step method=gopro --batch 4 --classes $k; done
   for k in 10 100; do
@@ -44,7 +48,7 @@ for precision in ${PRECISIONS:-f32 bf16}; do
   done
   for t in $(seq 1 "$threads"); do point "threads, GOPro, batch 4, 50 classes" "$t" step method=gopro --batch 4 threads="$t"; done
   for t in $(seq 1 "$threads"); do point "threads, CoCoOp, batch 1, 50 classes" "$t" step method=cocoop --batch 1 threads="$t"; done
-done
+done; done
 
 mv "$draft" "$out.jsonl"
 python3 "$root/bench/scaling.py" "$out.jsonl" "$out.svg" | tee "$out.md"

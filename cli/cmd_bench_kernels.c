@@ -30,8 +30,8 @@ static json_t *as_json(const gp_bench_kernels *k, const double peak[2], const gp
     json_t *list = json_array();
     for (size_t i = 0; i < k->n; i++) {
         const gp_bench_kernel *e = &k->item[i];
-        json_array_append_new(list, json_pack("{s:s,s:s,s:f,s:f,s:f,s:f,s:b}", "kernel", e->name, "shape", e->shape, "us", e->us, "plain_us",
-                                              e->ref_us, "gflop", e->gflop, "gbyte", e->gbyte, "bf16", (int)e->bf16));
+        json_array_append_new(list, json_pack("{s:s,s:s,s:f,s:f,s:f,s:f,s:b}", "kernel", e->name, "shape", e->shape, "us", e->us,
+                                              "plain_us", e->ref_us, "gflop", e->gflop, "gbyte", e->gbyte, "bf16", (int)e->bf16));
     }
     return json_pack("{s:s,s:s,s:f,s:f,s:f,s:o}", "what", "kernels", "kernels", c->k->name, "peak_f32_gflops", peak[0], "peak_bf16_gflops",
                      peak[1], "copy_gbs", k->copy_gbs, "items", list);

@@ -32,6 +32,7 @@ const gp_bf16_ops *gp_bf16_select(const char *wish)
 #if defined(GP_HAVE_FAST) && !defined(GP_REAL_IS_DOUBLE)
     switch (gp_cpu_level_for(wish)) {
     case GP_CPU_AVX512_BF16:
+        return &gp_bf16_avx512_bf16;
     case GP_CPU_AVX512:
         return &gp_bf16_avx512;
     case GP_CPU_AVX2:

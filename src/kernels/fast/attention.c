@@ -271,10 +271,12 @@ void GPK(attention_bwd)(const gp_attn *a, const gp_attn_grad *g, float *scratch)
         }
 }
 
+#ifndef __AVX512BF16__ /* attention_half.c */
 void GPK(attention_fwd_half)(const gp_attn *a, float *scratch)
 {
     gp_attn_half_fwd(GPK(attention_fwd), a, scratch);
 }
+#endif
 
 void GPK(attention_bwd_half)(const gp_attn *a, const gp_attn_grad *g, float *scratch)
 {

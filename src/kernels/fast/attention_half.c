@@ -2,6 +2,7 @@
  * the multiply-adds of attention.c for each instruction.  Scores, softmax and sums are f32; the exponentials are rounded to bf16 for the
  * product with the values, not for their sum.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/attention_half.h"
 #include "kernels/fast/kernels.h"
 #include "kernels/fast/transpose.h"
 
@@ -226,11 +227,11 @@ static void head_fwd(const head *t, size_t h)
     }
 }
 
-void gpk_attention_fwd_half_avx512_bf16(const gp_attn *a, float *scratch)
+void GPK(attention_fwd_half)(const gp_attn *a, float *scratch)
 {
     const size_t d = a->width / a->heads;
     if (d % 2 != 0) { /* no pairs along a row */
-        gpk_attention_fwd_half_avx512(a, scratch);
+        gp_attn_half_fwd(GPK(attention_fwd), a, scratch);
         return;
     }
     for (size_t i = 0; i < a->n_seg; i++) {

@@ -8,7 +8,7 @@
 
 #ifndef GP_REAL_IS_DOUBLE
 extern const gp_kernels gp_kernels_avx2, gp_kernels_avx512, gp_kernels_avx512_bf16;
-extern const gp_bf16_ops gp_bf16_avx2, gp_bf16_avx512;
+extern const gp_bf16_ops gp_bf16_avx2, gp_bf16_avx512, gp_bf16_avx512_bf16;
 #endif
 
 #endif

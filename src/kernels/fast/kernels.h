@@ -28,8 +28,6 @@ void GPK(axpy)(float *y, float a, const float *x, size_t n);
 void GPK(add_rows)(float *y, const float *b, size_t rows, size_t cols);
 void GPK(sum_rows)(float *db, const float *dy, size_t rows, size_t cols);
 double GPK(dot)(const float *a, const float *b, size_t n);
-void gpk_attention_fwd_half_avx512(const gp_attn *a, float *scratch);
-void gpk_attention_fwd_half_avx512_bf16(const gp_attn *a, float *scratch);
 void GPK(row_stats)(float *mu, float *sigma, const float *x, size_t n, size_t cols);
 
 #endif

@@ -124,12 +124,16 @@ static inline float v_largest(vf x)
 /* The n first floats of x (n <= VL) in bf16, rounded to nearest even as gp_bf16_from does. */
 static inline void v_store_half(uint16_t *p, vf x, size_t n)
 {
+#ifdef __AVX512BF16__ /* numbers below 2^-126 become 0 */
+    _mm256_mask_storeu_epi16(p, v_lanes(n), (__m256i)_mm512_cvtneps_pbh(x));
+#else
     const __m512i u = _mm512_castps_si512(x), high = _mm512_srli_epi32(u, 16);
     const __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
     const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd), 16);
     const __m512i quiet = _mm512_or_si512(high, _mm512_set1_epi32(0x40));
     const __m256i h = _mm512_cvtepi32_epi16(_mm512_mask_blend_epi32(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), rounded, quiet));
     _mm256_mask_storeu_epi16(p, v_lanes(n), h);
+#endif
 }
 
 #else

@@ -2,15 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/fast/kernels.h"
 
-#ifndef GPK_TABLE
-#define GPK_TABLE GPK_ISA
-#endif
-
 #define STR2(x) #x
 #define STR(x)  STR2(x)
 
-const gp_kernels GPK_PASTE(gp_kernels, GPK_TABLE) = {
-    .name = STR(GPK_TABLE),
+const gp_kernels GPK_PASTE(gp_kernels, GPK_ISA) = {
+    .name = STR(GPK_ISA),
     .layernorm_fwd = GPK(layernorm_fwd),
     .layernorm_bwd = GPK(layernorm_bwd),
     .act_fwd = {[GP_ACT_QUICKGELU] = GPK(quickgelu_fwd), [GP_ACT_GELU] = GPK(gelu_fwd)},
@@ -20,7 +16,7 @@ const gp_kernels GPK_PASTE(gp_kernels, GPK_TABLE) = {
     .layernorm_half = GPK(layernorm_half),
     .act_half = {[GP_ACT_QUICKGELU] = GPK(quickgelu_half), [GP_ACT_GELU] = GPK(gelu_half)},
     .act_bwd_half = {[GP_ACT_QUICKGELU] = GPK(quickgelu_bwd_half), [GP_ACT_GELU] = GPK(gelu_bwd_half)},
-    .attention_fwd_half = GPK_PASTE(gpk_attention_fwd_half, GPK_TABLE),
+    .attention_fwd_half = GPK(attention_fwd_half),
     .attention_bwd_half = GPK(attention_bwd_half),
     .add = GPK(add),
     .axpy = GPK(axpy),
