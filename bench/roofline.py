@@ -25,9 +25,9 @@ def main():
     def at(x, y):
         return L + math.log(x / xlo) / math.log(xhi / xlo) * W, T + H - math.log(y / ylo) / math.log(top / ylo) * H
 
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{L + W + 290}" height="{T + H + 50}" viewBox="0 0 {L + W + 290} {T + H + 50}">',
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{L + W + 380}" height="{T + H + 50}" viewBox="0 0 {L + W + 380} {T + H + 50}">',
            "<style>text{font-family:sans-serif;font-size:11px;fill:#222}.title{font-size:14px;font-weight:bold}.grid{stroke:#e2e2e2}</style>",
-           f'<rect width="{L + W + 290}" height="{T + H + 50}" fill="#fff"/>',
+           f'<rect width="{L + W + 380}" height="{T + H + 50}" fill="#fff"/>',
            f'<text x="{L}" y="22" class="title">Kernels of a ViT-B/16 step on one core ({r["kernels"]})</text>']
     for axis in ("x", "y"):
         lo, hi = (xlo, xhi) if axis == "x" else (ylo, top)

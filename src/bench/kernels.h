@@ -8,8 +8,9 @@
 typedef struct gp_bench_kernel {
     const char *name, *shape;
     double us, ref_us; /* one call; the reference's, 0 where there is none */
-    double gflop;      /* additions and multiplications of one call: an exponential counts as the 12 of its polynomial, a root or division as 1 */
-    double gbyte;      /* inputs read once and outputs written once */
+    double
+        gflop; /* additions and multiplications of one call: an exponential counts as the 12 of its polynomial, a root or division as 1 */
+    double gbyte; /* inputs read once and outputs written once */
     bool bf16;
 } gp_bench_kernel;
 
