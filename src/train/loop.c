@@ -27,6 +27,8 @@ typedef struct loop {
     double t0; /* of this process, for the rate */
     size_t images_since_t0, steps_since_t0;
     double epoch_t0;
+    double waited_s; /* of this epoch: for the loader */
+    bool told_slow;
     double tower_s; /* of the last step: what the frozen image tower took */
 } loop;
 
@@ -216,6 +218,18 @@ static void tell(loop *p, double lr)
     gp_watch_tell(p->j->watch, &pr, p->t0, p->images_since_t0, p->steps_since_t0);
 }
 
+/* Steps that wait this long are worth a word. */
+#define SLOW_LOADER  0.25
+#define SLOW_SECONDS 5.0
+
+static void slow_loader(loop *p)
+{
+    p->told_slow = true;
+    gp_logf(log_of(p), GP_LOG_WARN,
+            "steps waited %.0f %% of the epoch for images; loader.threads=%zu, or a larger data.cache_mib, would make it shorter",
+            100.0 * p->s->waited, gp_max_size(1, (size_t)gp_opt_int(p->l->opt, "loader.threads")) * 2);
+}
+
 /* The steps of the epoch are done: scores it, if epochs are chosen by a score, and closes it.  CANCELLED leaves it open. */
 static gopro_status end_epoch(loop *p, double lr, gopro_error *err)
 {
@@ -226,6 +240,8 @@ static gopro_status end_epoch(loop *p, double lr, gopro_error *err)
         GP_TRY(gp_best_offer(s, p->l->p, accuracy, err));
     }
     s->seconds = gp_seconds() - p->epoch_t0;
+    s->waited = s->seconds > 0.0 ? p->waited_s / s->seconds : 0.0;
+    if (s->waited > SLOW_LOADER && s->seconds > SLOW_SECONDS && !p->told_slow) slow_loader(p);
     s->final_loss = s->sums.loss / fmax(s->sums.steps, 1.0);
     s->final_accuracy = 100.0 * s->sums.correct / fmax(s->sums.images, 1.0);
     s->spread = gp_epoch_sums_spread(&s->sums);
@@ -236,6 +252,7 @@ static gopro_status end_epoch(loop *p, double lr, gopro_error *err)
     size_t every = (size_t)gp_opt_int(p->l->opt, "checkpoint.every");
     if (s->epoch == p->epochs || (every > 0 && s->epoch % every == 0)) GP_TRY(save_checkpoint(p, err));
     p->epoch_t0 = gp_seconds();
+    p->waited_s = 0.0;
     return GOPRO_OK;
 }
 
@@ -268,7 +285,9 @@ static gopro_status run_epochs(loop *p, gopro_error *err)
             continue;
         }
         if (w && gp_cancelled(&w->log)) return interrupted(p, err);
+        const double asked = gp_seconds();
         GP_TRY(gp_loader_next(p->loader, &b, err));
+        p->waited_s += gp_seconds() - asked;
         if (!b) return gp_fail(err, GOPRO_E_DATA, "the loader ended before the last epoch");
         if (skip > 0) {
             skip--;

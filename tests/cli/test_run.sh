@@ -20,8 +20,8 @@ check "metrics lines lack a number" python3 - <<'PY'
 import json
 for line in open("one/metrics.jsonl"):
     m = json.loads(line)
-    assert {"epoch", "loss", "terms", "accuracy", "lr", "images_per_s", "shift_spread", "context_drift"} <= set(m), m
-    assert {"ce", "con"} <= set(m["terms"]), m
+    assert {"epoch", "loss", "terms", "accuracy", "lr", "images_per_s", "loader_wait", "shift_spread", "context_drift"} <= set(m), m
+    assert {"ce", "con"} <= set(m["terms"]) and 0 <= m["loader_wait"] <= 1, m
 PY
 check "the draw names absolute paths" python3 - <<'PY'
 import json
