@@ -32,9 +32,9 @@ gopro_status gp_metrics_log_add(const char *path, const gp_train_state *s, doubl
     gp_str b = {0};
     gp_str_addf(&b, "{\"epoch\":%zu,\"loss\":%.9g,\"terms\":{", s->epoch + 1, e->loss / n);
     for (size_t i = 0; i < s->n_terms; i++) gp_str_addf(&b, "%s\"%s\":%.9g", i ? "," : "", s->term_name[i], e->term[i] / n);
-    gp_str_addf(&b, "},\"accuracy\":%.6g,\"lr\":%.9g,\"shift_spread\":%.6g,\"context_drift\":%.6g,\"images_per_s\":%.4g,\"loader_wait\":%.3g,",
-                e->correct / images * 100.0, lr, gp_epoch_sums_spread(e), drift, s->seconds > 0.0 ? e->images / s->seconds : 0.0,
-                s->waited);
+    gp_str_addf(
+        &b, "},\"accuracy\":%.6g,\"lr\":%.9g,\"shift_spread\":%.6g,\"context_drift\":%.6g,\"images_per_s\":%.4g,\"loader_wait\":%.3g,",
+        e->correct / images * 100.0, lr, gp_epoch_sums_spread(e), drift, s->seconds > 0.0 ? e->images / s->seconds : 0.0, s->waited);
     if (s->best.epoch > 0) gp_str_addf(&b, "\"selection_accuracy\":%.6g,\"selected_epoch\":%zu,", s->best.latest, s->best.epoch);
     gp_str_addf(&b, "\"peak_rss_mib\":%zu}\n", gp_peak_rss_mib());
     gopro_status st = GOPRO_OK;

@@ -101,7 +101,10 @@ static size_t state_pack(double *v, const gp_train_state *s)
     return n;
 }
 
-static void state_unpack(gp_train_state *s, const double *v)
+#define MAX_COUNT 1e9 /* epochs and steps that a checkpoint may speak of */
+
+/* False if a number is none that state_pack writes. */
+static bool state_unpack(gp_train_state *s, const double *v)
 {
     gp_epoch_sums *e = &s->sums;
     double *a[7] = {&e->steps, &e->images, &e->correct, &e->loss, &e->n_shift, &e->shift_norm, &e->shift_norm2};
@@ -112,8 +115,18 @@ static void state_unpack(gp_train_state *s, const double *v)
     for (size_t i = 0; i < GP_MAX_TERMS; i++) e->term[i] = *v++;
     for (size_t i = 0; i < GP_MAX_TERMS; i++) s->term_weight[i] = *v++;
     for (size_t i = 0; i < 10; i++) *b[i] = *v++;
-    s->best.epoch = (size_t)best_epoch;
     for (size_t i = 0; i < e->n_shift_dims; i++) e->shift[i] = *v++;
+    if (!(best_epoch >= 0.0 && best_epoch <= MAX_COUNT)) return false;
+    s->best.epoch = (size_t)best_epoch;
+    return true;
+}
+
+static bool read_count(size_t *n, const char *text)
+{
+    char *end;
+    const unsigned long long v = strtoull(text, &end, 10);
+    *n = (size_t)v;
+    return *text >= '0' && *text <= '9' && *end == '\0' && v <= (unsigned long long)MAX_COUNT;
 }
 
 static void add_tensors(gp_st_writer *w, const gp_learner *l, gp_str *stepped)
@@ -194,15 +207,14 @@ static gopro_status take_state(gp_train_state *s, const gp_safetensors *f, const
     const char *epoch = gp_safetensors_meta(f, "epoch"), *iter = gp_safetensors_meta(f, "iter");
     const gp_tensor *t = gp_safetensors_find(f, "train.state");
     size_t n = GP_STATE_FIXED + s->sums.n_shift_dims;
-    if (!epoch || !iter || !t || t->count != n)
+    if (!epoch || !iter || !t || t->count != n || !read_count(&s->epoch, epoch) || !read_count(&s->iter, iter))
         return gp_fail(err, GOPRO_E_FORMAT, "%s: not a checkpoint of this method; remove the file to start anew", path);
     double *v = malloc(n * sizeof *v);
     if (!v) return gp_fail_nomem(err, n * sizeof *v, "a checkpoint");
     gopro_status st = gp_tensor_to_f64(v, t, err);
-    if (st == GOPRO_OK) state_unpack(s, v);
+    if (st == GOPRO_OK && !state_unpack(s, v))
+        st = gp_fail(err, GOPRO_E_FORMAT, "%s: numbers of tensor 'train.state' are damaged; remove the file to start anew", path);
     free(v);
-    s->epoch = (size_t)strtoull(epoch, NULL, 10);
-    s->iter = (size_t)strtoull(iter, NULL, 10);
     split_terms(s, gp_safetensors_meta(f, "terms"));
     return st;
 }
