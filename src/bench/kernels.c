@@ -91,7 +91,7 @@ static void f_product_half(job *j)
 /* Seconds of one call: the least of the rounds that fit into `limit`, at least one. */
 static double time_of(job_fn *fn, job *j, double limit)
 {
-    double best = INFINITY;
+    double best = HUGE_VAL;
     fn(j);
     const double t0 = gp_bench_seconds();
     do {
