@@ -7,7 +7,8 @@
 #                              [build/scaling]
 #
 # GOPRO: the program [build/release/gopro]; THREADS [all]; REPEATS [2]; PRECISIONS [f32 bf16]; PASSES [2]: the faster of so many measurements
-# counts, since what else a machine does comes and goes; ONLY: a pattern of the points to measure; a file that is there is added to.
+# counts, since what else a machine does comes and goes; ONLY: a pattern of the points to measure; ADD=1 adds to OUT.jsonl, of the
+# same build, instead of starting anew.
 # About a quarter of an hour for each pass on two idle cores.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -17,7 +18,7 @@ out=${1:-$root/build/scaling}
 mkdir -p "$(dirname "$out")"
 draft=$out.jsonl.tmp.$$
 trap 'rm -f "$draft"' EXIT
-[ ! -f "$out.jsonl" ] || cp "$out.jsonl" "$draft"
+[ -z "${ADD:-}" ] || [ ! -f "$out.jsonl" ] || cp "$out.jsonl" "$draft"
 
 point() { # SERIES X WHAT OPTIONS...
   local series=$1 x=$2 what=$3
