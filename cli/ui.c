@@ -165,6 +165,7 @@ bool cli_ui_open(cli *c)
     sigemptyset(&a.sa_mask);
     sigaction(SIGINT, &a, NULL);
     sigaction(SIGTERM, &a, NULL);
+    cli_watch_faults();
     return true;
 }
 

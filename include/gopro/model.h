@@ -13,7 +13,8 @@ extern "C" {
 typedef struct gopro_model gopro_model;
 
 /* `path`: a folder or file in any of the formats of docs/CHECKPOINTS.md, with its tokenizer files.  Options threads, precision and model.*.
- * GOPRO_E_WEIGHTS names the file and the tensor at fault. */
+ * GOPRO_E_WEIGHTS names the file and the tensor at fault.  The files stay mapped: they must not be written to (calls that use the model
+ * then fail with GOPRO_E_WEIGHTS) nor be cut off (the system ends the process with SIGBUS) while the model lives. */
 GOPRO_API gopro_status gopro_model_load(gopro_model **model, const char *path, const gopro_config *config, gopro_error *err);
 GOPRO_API void gopro_model_free(gopro_model **model);
 

@@ -14,8 +14,41 @@
 
 #include "base/str.h"
 
+static gp_stamp stamp_of(const struct stat *s)
+{
+    return (gp_stamp){(uint64_t)s->st_dev, (uint64_t)s->st_ino, (uint64_t)s->st_size, s->st_mtim};
+}
+
+static bool same_file(const gp_stamp *a, const gp_stamp *b)
+{
+    return a->device == b->device && a->inode == b->inode;
+}
+
+static bool same_time(const gp_stamp *a, const gp_stamp *b)
+{
+    return a->written.tv_sec == b->written.tv_sec && a->written.tv_nsec == b->written.tv_nsec;
+}
+
+bool gp_stamp_same(const gp_stamp *a, const gp_stamp *b)
+{
+    return same_file(a, b) && a->size == b->size && same_time(a, b);
+}
+
+static gopro_status changed(const char *path, gopro_error *err)
+{
+    return gp_fail(err, GOPRO_E_IO, "'%s' was changed while it was in use; start again when nothing writes to it", path);
+}
+
+gopro_status gp_stamp_check(const gp_stamp *was, const char *path, gopro_error *err)
+{
+    struct stat s;
+    if (stat(path, &s) != 0) return GOPRO_OK;
+    const gp_stamp is = stamp_of(&s);
+    return !same_file(was, &is) || gp_stamp_same(was, &is) ? GOPRO_OK : changed(path, err);
+}
+
 /* Opens a regular file; a named pipe must not hang the program, hence O_NONBLOCK. */
-static gopro_status open_regular(int *fd, size_t *size, const char *path, gopro_error *err)
+static gopro_status open_regular(int *fd, gp_stamp *stamp, const char *path, gopro_error *err)
 {
     struct stat s;
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -27,7 +60,7 @@ static gopro_status open_regular(int *fd, size_t *size, const char *path, gopro_
     } else if (!S_ISREG(s.st_mode)) {
         gp_fail(err, GOPRO_E_IO, "could not open '%s': not a regular file", path);
     } else {
-        *size = (size_t)s.st_size;
+        *stamp = stamp_of(&s);
         return GOPRO_OK;
     }
     close(*fd);
@@ -38,17 +71,15 @@ static gopro_status open_regular(int *fd, size_t *size, const char *path, gopro_
 gopro_status gp_map_open(gp_map *m, const char *path, gopro_error *err)
 {
     int fd;
-    size_t size = 0;
+    gp_stamp stamp = {0};
     *m = (gp_map){0};
-    GP_TRY(open_regular(&fd, &size, path, err));
+    GP_TRY(open_regular(&fd, &stamp, path, err));
     gopro_status st = GOPRO_OK;
-    if (size > 0) {
-        void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (p == MAP_FAILED)
-            st = gp_fail_errno(err, "could not map", path);
-        else
-            *m = (gp_map){p, size};
-    }
+    void *p = stamp.size > 0 ? mmap(NULL, stamp.size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+    if (p == MAP_FAILED)
+        st = gp_fail_errno(err, "could not map", path);
+    else
+        *m = (gp_map){p, stamp.size, stamp};
     close(fd);
     return st;
 }
@@ -69,13 +100,24 @@ static gopro_status too_large(const char *path, size_t max_bytes, gopro_error *e
     return gp_fail(err, GOPRO_E_FORMAT, "'%s' is larger than %zu bytes, the most that is read of such a file", path, max_bytes);
 }
 
+/* Lines that are added at the end, as to a log, leave what was read as it was. */
+static bool rewritten(int fd, const gp_stamp *before)
+{
+    struct stat s;
+    if (fstat(fd, &s) != 0) return true;
+    const gp_stamp after = stamp_of(&s);
+    return after.size < before->size || (after.size == before->size && !same_time(before, &after));
+}
+
 gopro_status gp_read_file(char **data, size_t *size, const char *path, size_t max_bytes, gopro_error *err)
 {
     int fd;
-    size_t expected = 0, n = 0;
+    size_t n = 0;
+    gp_stamp before = {0};
     *data = NULL;
     *size = 0;
-    GP_TRY(open_regular(&fd, &expected, path, err));
+    GP_TRY(open_regular(&fd, &before, path, err));
+    const size_t expected = before.size;
     gopro_status st = GOPRO_OK;
     char *buf = NULL;
     if (expected > max_bytes) {
@@ -96,6 +138,10 @@ gopro_status gp_read_file(char **data, size_t *size, const char *path, size_t ma
         }
         if (k == 0) break; /* it shrank meanwhile */
         n += (size_t)k;
+    }
+    if (n < expected || rewritten(fd, &before)) {
+        st = changed(path, err);
+        goto out;
     }
     buf[n] = '\0';
     *data = buf;

@@ -4,12 +4,24 @@
 #define GP_FILE_H
 
 #include <stdio.h>
+#include <time.h>
 
 #include "base/error.h"
+
+/* Which file it was, and when it was written to last. */
+typedef struct gp_stamp {
+    uint64_t device, inode, size;
+    struct timespec written;
+} gp_stamp;
+bool gp_stamp_same(const gp_stamp *a, const gp_stamp *b);
+/* IO error if the file was written to, or cut off, since it was stamped.  Another file under its name is no matter: what was opened then
+ * is what it was. */
+gopro_status gp_stamp_check(const gp_stamp *s, const char *path, gopro_error *err);
 
 typedef struct gp_map {
     const uint8_t *data;
     size_t size;
+    gp_stamp stamp; /* when it was opened */
 } gp_map;
 
 gopro_status gp_map_open(gp_map *m, const char *path, gopro_error *err); /* read-only mapping; an empty file maps to size 0 */
@@ -17,7 +29,8 @@ void gp_map_close(gp_map *m);
 /* The pages leave memory until they are read again: for files that were read once, so that they do not count as used. */
 void gp_map_drop_pages(const gp_map *m);
 
-/* Whole file into malloc'ed memory with a NUL after it (not counted); FORMAT error above max_bytes. */
+/* Whole file into malloc'ed memory with a NUL after it (not counted); FORMAT error above max_bytes, IO error if it is written to meanwhile
+ * (what is added at its end is left for another time). */
 gopro_status gp_read_file(char **data, size_t *size, const char *path, size_t max_bytes, gopro_error *err);
 
 /* A file that appears under its name only when complete: written as "<path>.tmp.<pid>", synced, renamed by commit; removed by

@@ -111,8 +111,11 @@ static size_t online_processors(void)
 
 static gopro_status start_workers(gp_pool *p, gopro_error *err)
 {
-    sigset_t all, old; /* signals go to the program's own threads */
+    /* Signals go to the program's own threads; a fault is the thread's that made it, and while it is blocked no handler is asked. */
+    static const int fault[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
+    sigset_t all, old;
     sigfillset(&all);
+    for (size_t i = 0; i < GP_COUNT(fault); i++) sigdelset(&all, fault[i]);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     gopro_status st = GOPRO_OK;
     for (size_t i = 1; i < p->n && st == GOPRO_OK; i++) {

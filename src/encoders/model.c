@@ -61,7 +61,7 @@ static gopro_status build(gp_model *m, gopro_error *err)
         GP_TRY(pack_block(m, &m->vb[l], &w->v_block[l], &a->v, vision, l + 1 == a->v.layers, true, err));
     for (size_t l = 0; l < a->t.layers; l++)
         GP_TRY(pack_block(m, &m->tb[l], &w->t_block[l], &a->t, both, l + 1 == a->t.layers, false, err));
-    return GOPRO_OK;
+    return gp_clip_check(w, err);
 }
 
 gopro_status gp_model_create(gp_model **out, gp_compute *c, gp_clip_weights *w, gp_precision prec, bool trainable, gopro_error *err)
@@ -99,7 +99,7 @@ gopro_status gp_model_vision_gradients(gp_model *m, gopro_error *err)
         if (!m->c->plain_gemm) gp_clip_drop_pages(m->w);
     }
     m->vision_gradients = true;
-    return GOPRO_OK;
+    return gp_clip_check(m->w, err);
 }
 
 void gp_model_free(gp_model **pm)

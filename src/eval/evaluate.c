@@ -161,7 +161,10 @@ static gopro_status evaluate(gp_metrics *m, gp_learner *l, const gp_testset *t, 
         gp_progress p = {.what = "test", .done = i + k, .total = n};
         gp_watch_tell(w, &p, t0, i + k, i + k);
     }
-    if (n == 0) st = gp_fail(err, GOPRO_E_DATA, "'%s' has no images to test these classes on", t->data->root);
+    if (n == 0)
+        st = gp_fail(err, GOPRO_E_DATA, "'%s' has no images to test these classes on", t->data->root);
+    else
+        st = gp_clip_check(l->bb->weights, err);
 out:
     if (st != GOPRO_OK) gp_metrics_free(m);
     buffers_free(&b);

@@ -105,5 +105,5 @@ gopro_status gp_predict(gp_predictor *p, const gp_image *im, double *probability
     for (size_t k = 0; k < p->K; k++) best = fmax(best, (double)p->logits[k]);
     for (size_t k = 0; k < p->K; k++) sum += probability[k] = exp((double)p->logits[k] - best);
     for (size_t k = 0; k < p->K; k++) probability[k] /= sum;
-    return GOPRO_OK;
+    return gp_clip_check(p->bb->weights, err);
 }

@@ -292,6 +292,7 @@ static gopro_status compute_block(job *j, uint32_t *at, size_t n, gopro_error *e
     block *b = block_new(x, n);
     if (!b) return gp_fail_nomem(err, n * (x->embed + (x->mu ? 2 * per : 0)) * sizeof(float), "image features");
     gopro_status st = run_tower(b, j, at, n, err);
+    if (st == GOPRO_OK) st = gp_clip_check(gp_model_weights(j->q->model), err); /* on disk they will stand under the weights' hash */
     if (st != GOPRO_OK) {
         block_free(b);
         return st;

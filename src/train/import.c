@@ -93,6 +93,8 @@ gopro_status gp_import_write(gp_clip_weights *w, const gp_tokenizer *t, const ch
     gopro_status st = final && tmp ? gp_mkdirs(tmp, err) : gp_fail_nomem(err, n, "a path");
     if (st == GOPRO_OK) {
         st = gp_clip_export(w, tmp, dtype, hash, err);
+        /* A source cut off meanwhile looks like an output that cannot be written. */
+        if (gp_clip_check(w, err) != GOPRO_OK) st = GOPRO_E_WEIGHTS;
         if (st == GOPRO_OK) st = gp_tokenizer_save(t, tmp, err);
         if (st == GOPRO_OK && rename(tmp, final) != 0) st = gp_fail_errno(err, "could not create", final);
         if (st != GOPRO_OK) remove_folder(tmp);

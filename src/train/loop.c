@@ -124,8 +124,10 @@ static gopro_status loop_begin(loop *p, gopro_error *err)
     return p->metrics ? gp_metrics_log_cut(p->metrics, p->s->epoch, err) : GOPRO_OK;
 }
 
+/* Not if the weights are no longer those that the steps before were made with. */
 static gopro_status save_checkpoint(const loop *p, gopro_error *err)
 {
+    GP_TRY(gp_clip_check(p->l->bb->weights, err));
     return p->checkpoint ? gp_checkpoint_write(p->checkpoint, p->l, p->s, p->j->dir->identity, err) : GOPRO_OK;
 }
 

@@ -256,6 +256,7 @@ gopro_status gp_pt_load(gp_pt_state *s, const char *path, const char *config, bo
         }
     s->step = strtoull(step, NULL, 10);
     s->best_loss = strtod(best, NULL);
+    st = gp_safetensors_check(f, err);
 out:
     gp_safetensors_close(&f);
     return st;

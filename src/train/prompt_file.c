@@ -187,6 +187,7 @@ gopro_status gp_prompt_read(gp_learner **l, gp_prompt_info *info, gp_backbone *b
     const char *scale = gp_safetensors_meta(f, "logit_scale");
     double v = scale ? strtod(scale, NULL) : 0.0;
     if (v > 0.0 && v < 1e6) (*l)->logit_scale = v;
+    st = gp_safetensors_check(f, err);
 out:
     if (st != GOPRO_OK) {
         gp_learner_free(l);

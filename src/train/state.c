@@ -253,7 +253,8 @@ gopro_status gp_checkpoint_read(const char *path, gp_learner *l, gp_train_state 
     }
     l->logit_scale = strtod(scale, NULL);
     GP_CHECK(take_state(s, f, path, err));
-    st = take_best(&s->best, f, l->p, path, err);
+    GP_CHECK(take_best(&s->best, f, l->p, path, err));
+    st = gp_safetensors_check(f, err);
 out:
     gp_safetensors_close(&f);
     return st;

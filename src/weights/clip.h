@@ -86,6 +86,9 @@ gopro_status gp_clip_load(gp_clip_weights **w, const char *path, gopro_error *er
 void gp_clip_free(gp_clip_weights **w);
 /* What was read of the files (and packed) leaves memory until it is read again. */
 void gp_clip_drop_pages(const gp_clip_weights *w);
+/* WEIGHTS error if a file that they were read from, and are still used from, was written to since.  A file cut off while its numbers are
+ * used is a SIGBUS in between, as with every mapping. */
+gopro_status gp_clip_check(const gp_clip_weights *w, gopro_error *err);
 
 /* Fresh arrays for an architecture, initialised as METHODS 5.4 (pretraining) from the seed. */
 gopro_status gp_clip_init(gp_clip_weights **w, const gp_clip_arch *arch, uint64_t seed, gopro_error *err);

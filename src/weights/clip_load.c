@@ -145,11 +145,16 @@ static gopro_status check_unknown(const load *l, gopro_error *err)
 
 #define HASH_PART ((size_t)16 << 20)
 
-static gopro_status hash_file(char out[65], const char *file, gopro_error *err)
+/* stamp: of the file when its numbers were read; the hash of another would be wrong for good. */
+static gopro_status hash_file(char out[65], const char *file, const gp_stamp *stamp, gopro_error *err)
 {
     gp_map m;
     gp_sha256 c;
     GP_TRY(gp_map_open(&m, file, err));
+    if (!gp_stamp_same(stamp, &m.stamp)) {
+        gp_map_close(&m);
+        return gp_fail(err, GOPRO_E_WEIGHTS, "'%s' was changed or replaced while it was read; start again when nothing writes to it", file);
+    }
     gp_sha256_init(&c);
     for (size_t at = 0; at < m.size; at += HASH_PART) {
         gp_sha256_add(&c, (const char *)m.data + at, gp_min_size(HASH_PART, m.size - at));
@@ -168,7 +173,7 @@ static gopro_status hash_files(gp_clip_weights *w, const gp_tensors *t, gopro_er
     for (size_t i = 0; i < t->n_file; i++) {
         const char *slash = strrchr(t->file[i], '/'), *name = slash ? slash + 1 : t->file[i];
         size_t n = strlen(w->found.sources), m = strlen(w->found.sources_sha);
-        GP_TRY(hash_file(w->hash, t->file[i], err));
+        GP_TRY(hash_file(w->hash, t->file[i], &t->stamp[i], err));
         gp_sha256_add(&all, w->hash, 64);
         snprintf(w->found.sources + n, sizeof w->found.sources - n, "%s%s", n ? "," : "", name);
         snprintf(w->found.sources_sha + m, sizeof w->found.sources_sha - m, "%s%s", m ? "," : "", w->hash);
@@ -246,6 +251,7 @@ static gopro_status build(gp_clip_weights **out, gp_tensors **t, const gp_clip_f
     GP_CHECK(gp_clip_each(w, load_slot, &l, err));
     GP_CHECK(check_unknown(&l, err));
     if (!l.trusted) GP_CHECK(hash_files(w, *t, err));
+    GP_CHECK(gp_tensors_check(*t, err));
     fold_choice(w, &own);
     describe(w, *t);
     snprintf(w->path, sizeof w->path, "%s", files->weights);

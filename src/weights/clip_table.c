@@ -216,6 +216,12 @@ void gp_clip_drop_pages(const gp_clip_weights *w)
     if (s && s->file) gp_tensors_drop_pages(s->file);
 }
 
+gopro_status gp_clip_check(const gp_clip_weights *w, gopro_error *err)
+{
+    const storage *s = w->own;
+    return s && s->file ? gp_tensors_check(s->file, err) : GOPRO_OK;
+}
+
 void gp_clip_free(gp_clip_weights **pw)
 {
     if (!pw || !*pw) return;

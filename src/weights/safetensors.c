@@ -227,7 +227,19 @@ gopro_status gp_safetensors_open(gp_safetensors **f, const char *path, gopro_err
     gp_map map;
     *f = NULL;
     GP_TRY(gp_map_open(&map, path, err));
-    return open_bytes(f, map, map.data, map.size, path, err);
+    return gp_safetensors_open_map(f, &map, path, err);
+}
+
+gopro_status gp_safetensors_open_map(gp_safetensors **f, gp_map *map, const char *path, gopro_error *err)
+{
+    const gp_map m = *map;
+    *map = (gp_map){0};
+    return open_bytes(f, m, m.data, m.size, path, err);
+}
+
+gopro_status gp_safetensors_check(const gp_safetensors *f, gopro_error *err)
+{
+    return f->map.data ? gp_stamp_check(&f->map.stamp, f->label, err) : GOPRO_OK;
 }
 
 gopro_status gp_safetensors_open_memory(gp_safetensors **f, const void *data, size_t size, const char *label, gopro_error *err)

@@ -4,6 +4,7 @@
 #define GP_SAFETENSORS_H
 
 #include "base/error.h"
+#include "base/file.h"
 
 #define GP_MAX_RANK 8
 
@@ -35,9 +36,11 @@ typedef struct gp_safetensors gp_safetensors;
  * size other than the offsets say, offsets outside the file, overlapping or leaving holes, duplicate names.  The caller recodes. */
 gopro_status gp_safetensors_open(gp_safetensors **f, const char *path, gopro_error *err);
 gopro_status gp_safetensors_open_memory(gp_safetensors **f, const void *data, size_t size, const char *label,
-                                        gopro_error *err); /* for fuzzing; data borrowed */
+                                        gopro_error *err);                                                 /* for fuzzing; data borrowed */
+gopro_status gp_safetensors_open_map(gp_safetensors **f, gp_map *map, const char *path, gopro_error *err); /* takes the mapping over */
 void gp_safetensors_close(gp_safetensors **f);
-void gp_safetensors_drop_pages(const gp_safetensors *f); /* gp_map_drop_pages */
+gopro_status gp_safetensors_check(const gp_safetensors *f, gopro_error *err); /* gp_stamp_check: nothing wrote to it since it was opened */
+void gp_safetensors_drop_pages(const gp_safetensors *f);                      /* gp_map_drop_pages */
 size_t gp_safetensors_count(const gp_safetensors *f);
 const gp_tensor *gp_safetensors_at(const gp_safetensors *f, size_t i); /* in file order */
 const gp_tensor *gp_safetensors_find(const gp_safetensors *f, const char *name);

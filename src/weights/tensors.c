@@ -45,6 +45,7 @@ void gp_tensors_close(gp_tensors **pt)
     free(o->buffer);
     free(o);
     free(t->file);
+    free(t->stamp);
     free(t->v);
     free(t);
     *pt = NULL;
@@ -55,6 +56,13 @@ void gp_tensors_drop_pages(const gp_tensors *t)
     const owned *o = t->own;
     for (size_t i = 0; i < o->n_st; i++) gp_safetensors_drop_pages(o->st[i]);
     for (size_t i = 0; i < o->n_map; i++) gp_map_drop_pages(&o->map[i]);
+}
+
+gopro_status gp_tensors_check(const gp_tensors *t, gopro_error *err)
+{
+    for (size_t i = 0; i < t->n_file; i++)
+        if (gp_stamp_check(&t->stamp[i], t->file[i], err) != GOPRO_OK) return gp_fail_in(err, GOPRO_E_WEIGHTS, "CLIP weights");
+    return GOPRO_OK;
 }
 
 void *gp_tensors_buffer(gp_tensors *t, size_t bytes, gopro_error *err)
@@ -154,36 +162,51 @@ static bool ends(const char *name, const char *tail)
     return n > k && strcmp(name + n - k, tail) == 0;
 }
 
-static gopro_status add_file(gp_tensors *t, const char *path, gopro_error *err)
+static gopro_status note_file(gp_tensors *t, const char *path, const gp_stamp *stamp, gopro_error *err)
 {
-    owned *o = t->own;
-    gp_map m;
     char **file = reallocarray(t->file, t->n_file + 1, sizeof *file);
     if (file) t->file = file;
-    char *name = file ? gp_strdup(path) : NULL;
+    gp_stamp *stamps = file ? reallocarray(t->stamp, t->n_file + 1, sizeof *stamps) : NULL;
+    if (stamps) t->stamp = stamps;
+    char *name = stamps ? gp_strdup(path) : NULL;
     if (!name) return gp_fail_nomem(err, strlen(path), "a list of files");
+    t->stamp[t->n_file] = *stamp;
     t->file[t->n_file++] = name;
-    GP_TRY(gp_map_open(&m, path, err));
-    if (is_torch(m.data, m.size)) {
+    return GOPRO_OK;
+}
+
+/* Takes the mapping over. */
+static gopro_status add_map(gp_tensors *t, gp_map *m, const char *path, gopro_error *err)
+{
+    owned *o = t->own;
+    gp_safetensors *f = NULL;
+    if (is_torch(m->data, m->size)) {
         gp_map *map = reallocarray(o->map, o->n_map + 1, sizeof *map);
-        if (!map) {
-            gp_map_close(&m);
-            return gp_fail_nomem(err, sizeof m, "a list of files");
-        }
+        if (!map) return gp_fail_nomem(err, sizeof *m, "a list of files");
         o->map = map;
-        map[o->n_map++] = m;
-        return gp_torch_read(t, m.data, m.size, path, err);
+        map[o->n_map++] = *m;
+        const gp_map mine = *m;
+        *m = (gp_map){0};
+        return gp_torch_read(t, mine.data, mine.size, path, err);
     }
-    gp_map_close(&m);
     if (ends(path, ".pt") || ends(path, ".pth") || ends(path, ".bin"))
         return gp_fail(
             err, GOPRO_E_FORMAT,
             "%s: begins neither as a PyTorch file nor as the zip archive that PyTorch writes; is it complete, and the file itself "
             "rather than a pointer to it?",
             path);
-    gp_safetensors *f = NULL;
-    GP_TRY(gp_safetensors_open(&f, path, err));
+    GP_TRY(gp_safetensors_open_map(&f, m, path, err));
     return add_safetensors(t, f, err);
+}
+
+static gopro_status add_file(gp_tensors *t, const char *path, gopro_error *err)
+{
+    gp_map m;
+    GP_TRY(gp_map_open(&m, path, err));
+    gopro_status st = note_file(t, path, &m.stamp, err);
+    if (st == GOPRO_OK) st = add_map(t, &m, path, err);
+    gp_map_close(&m);
+    return st;
 }
 
 /* ---- folders ---- */

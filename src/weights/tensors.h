@@ -11,7 +11,8 @@ typedef enum gp_layout { GP_LAYOUT_HF, GP_LAYOUT_OPENAI, GP_LAYOUT_SLIP } gp_lay
 typedef struct gp_tensors {
     gp_tensor *v; /* sorted by name once closed */
     size_t n, cap;
-    char **file; /* where they came from, in the order read */
+    char **file;     /* where they came from, in the order read */
+    gp_stamp *stamp; /* of each file when it was opened */
     size_t n_file;
     gp_layout layout;
     bool folder;            /* the files were found in a folder */
@@ -31,6 +32,8 @@ gopro_status gp_tensors_open(gp_tensors **t, const char *path, gopro_error *err)
 gopro_status gp_tensors_open_memory(gp_tensors **t, const void *data, size_t size, const char *label, gopro_error *err);
 void gp_tensors_close(gp_tensors **t);
 void gp_tensors_drop_pages(const gp_tensors *t); /* the files' pages leave memory until they are read again */
+/* WEIGHTS error if one of the files was written to since it was opened. */
+gopro_status gp_tensors_check(const gp_tensors *t, gopro_error *err);
 bool gp_tensors_standard_name(const char *path); /* is it one of the names that a folder is searched for? */
 
 /* Recognises the layout by its names and gives every tensor the name and shape that Hugging Face's CLIPModel has (METHODS 1.7): q, k and v

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,6 +165,67 @@ static void test_map_and_read_errors(void **state)
     free(pipe_path);
 }
 
+static void write_over(const char *path, const char *text, long later)
+{
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fwrite(text, 1, strlen(text), f), strlen(text));
+    assert_int_equal(fclose(f), 0);
+    const struct timespec t[2] = {{0, UTIME_NOW}, {1700000000 + later, 0}};
+    assert_int_equal(utimensat(AT_FDCWD, path, t, 0), 0);
+}
+
+/* What was mapped is not what it was once the file is written to; another file under its name is another matter. */
+static void test_changed_while_in_use(void **state)
+{
+    (void)state;
+    gopro_error err;
+    gp_map m, other;
+    char *path = gp_path_join(dir, "used.bin");
+    assert_int_equal(gp_write_file(path, "abcdef", 6, &err), GOPRO_OK);
+    write_over(path, "abcdef", 0);
+    assert_int_equal(gp_map_open(&m, path, &err), GOPRO_OK);
+    assert_int_equal(gp_stamp_check(&m.stamp, path, &err), GOPRO_OK);
+    write_over(path, "abXdef", 1); /* in place, the same size */
+    assert_int_equal(gp_stamp_check(&m.stamp, path, &err), GOPRO_E_IO);
+    assert_non_null(strstr(err.msg, "used.bin"));
+    assert_non_null(strstr(err.msg, "changed"));
+    write_over(path, "abcdef", 0);
+    assert_int_equal(gp_stamp_check(&m.stamp, path, &err), GOPRO_OK);
+    assert_int_equal(truncate(path, 3), 0);
+    write_over(path, "abc", 0);
+    assert_int_equal(gp_stamp_check(&m.stamp, path, &err), GOPRO_E_IO); /* the same time, but shorter */
+    gp_map_close(&m);
+    write_over(path, "abcdef", 0);
+    assert_int_equal(gp_map_open(&m, path, &err), GOPRO_OK);
+    assert_int_equal(gp_write_file(path, "another", 7, &err), GOPRO_OK);
+    assert_int_equal(gp_stamp_check(&m.stamp, path, &err), GOPRO_OK);
+    assert_memory_equal(m.data, "abcdef", 6);
+    assert_int_equal(gp_map_open(&other, path, &err), GOPRO_OK);
+    assert_false(gp_stamp_same(&m.stamp, &other.stamp));
+    assert_true(gp_stamp_same(&other.stamp, &other.stamp));
+    gp_map_close(&other);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(gp_stamp_check(&m.stamp, path, &err), GOPRO_OK);
+    gp_map_close(&m);
+    free(path);
+}
+
+/* The system's own files give less than their size says, like one that is cut off while it is read. */
+static void test_shorter_while_read(void **state)
+{
+    (void)state;
+    const char *path = "/sys/devices/system/cpu/online";
+    gopro_error err;
+    struct stat s;
+    char *data;
+    size_t n;
+    if (stat(path, &s) != 0 || s.st_size < 1024) skip();
+    assert_int_equal(gp_read_file(&data, &n, path, (size_t)1 << 20, &err), GOPRO_E_IO);
+    assert_non_null(strstr(err.msg, "changed"));
+    assert_null(data);
+}
+
 static void test_folders(void **state)
 {
     (void)state;
@@ -230,8 +292,13 @@ static void test_lock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_atomic_replace), cmocka_unit_test(test_failed_write), cmocka_unit_test(test_map_and_read_errors),
-        cmocka_unit_test(test_folders),        cmocka_unit_test(test_lock),
+        cmocka_unit_test(test_atomic_replace),
+        cmocka_unit_test(test_failed_write),
+        cmocka_unit_test(test_map_and_read_errors),
+        cmocka_unit_test(test_changed_while_in_use),
+        cmocka_unit_test(test_shorter_while_read),
+        cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_lock),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,39 @@ static void run_all(size_t n_threads)
     free(j);
     gp_pool_free(&p);
     assert_null(p);
+    gp_pool_free(&p);
+}
+
+/* Which worker would be asked about a fault of its own, and which about Ctrl-C. */
+typedef struct signals {
+    atomic_int seen[2], fault_blocked, stop_blocked[2];
+} signals;
+
+static void look_at_signals(void *arg, size_t block, size_t worker)
+{
+    signals *s = arg;
+    sigset_t now;
+    (void)block;
+    pthread_sigmask(SIG_SETMASK, NULL, &now);
+    atomic_fetch_add(&s->fault_blocked, sigismember(&now, SIGBUS) || sigismember(&now, SIGSEGV));
+    atomic_store(&s->stop_blocked[worker], sigismember(&now, SIGINT));
+    atomic_fetch_add(&s->seen[worker], 1);
+    for (int i = 0; i < 2000 && atomic_load(&s->seen[1 - worker]) == 0; i++) nanosleep(&(struct timespec){0, 1000000}, NULL);
+}
+
+static void test_signals(void **state)
+{
+    (void)state;
+    gp_pool *p;
+    signals s = {0};
+    gopro_error err;
+    assert_int_equal(gp_pool_create(&p, 2, &err), GOPRO_OK);
+    gp_parallel_for(p, 2, look_at_signals, &s);
+    assert_int_equal(atomic_load(&s.seen[0]), 1);
+    assert_int_equal(atomic_load(&s.seen[1]), 1);
+    assert_int_equal(atomic_load(&s.fault_blocked), 0);
+    assert_int_equal(atomic_load(&s.stop_blocked[0]), 0);
+    assert_int_equal(atomic_load(&s.stop_blocked[1]), 1);
     gp_pool_free(&p);
 }
 
@@ -144,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_four_threads),
         cmocka_unit_test(test_workers_take_part),
         cmocka_unit_test(test_waits_for_the_last_block),
+        cmocka_unit_test(test_signals),
         cmocka_unit_test(test_default_and_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,10 +7,12 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -432,6 +434,28 @@ static void repeating(void **state)
     gp_clip_free(&r);
 }
 
+/* Weights that are used where they lie in a file are said to be others once it is written to, and are not imported. */
+static void changed_in_use(void **state)
+{
+    (void)state;
+    gopro_error err = {0};
+    gp_clip_weights *w = NULL;
+    char *path = write_damaged((damage){0}, NULL, true);
+    assert_int_equal(gp_clip_load(&w, path, &err), GOPRO_OK);
+    assert_int_equal(gp_clip_check(w, &err), GOPRO_OK);
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, -4, SEEK_END), 0);
+    assert_int_equal(fwrite("\0\0\0\0", 1, 4, f), 4);
+    assert_int_equal(fclose(f), 0);
+    const struct timespec t[2] = {{0, UTIME_NOW}, {1700000000, 0}};
+    assert_int_equal(utimensat(AT_FDCWD, path, t, 0), 0);
+    assert_int_equal(gp_clip_check(w, &err), GOPRO_E_WEIGHTS);
+    assert_non_null(strstr(err.msg, "was changed while it was in use"));
+    gp_clip_free(&w);
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_damaged_files),
         cmocka_unit_test(test_configurations),
         cmocka_unit_test(test_bad_architectures),
+        cmocka_unit_test(changed_in_use),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
