@@ -10,35 +10,34 @@
 #include "eval/run.h"
 #include "fixture_model.h"
 #include "report/curves.h"
+#include "scratch.h"
 #include "train/prompt_file.h"
 #include "train/rundir.h"
 #include "train/state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char run[64], model[80], plan[80];
+static char scratch[64], model[80], plan[80];
 static gp_backbone *backbone;
 static gp_options *options;
 static const char *const names[] = {"red square", "blue circle"};
 
 static void clean_up(void)
 {
-    char command[128];
     gp_backbone_free(&backbone);
     gp_options_free(&options);
-    snprintf(command, sizeof command, "rm -rf %s", run);
-    if (system(command) != 0) fprintf(stderr, "%s is left\n", run);
+    scratch_remove(scratch);
 }
 
 /* A folder in memory if there is one, with the tiny model beside the run. */
 static void set_up(void)
 {
     gopro_error err = {0};
-    snprintf(run, sizeof run, "%s/gopro-fuzz-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    if (!mkdtemp(run)) abort();
+    if (access("/dev/shm", W_OK) == 0) setenv("TMPDIR", "/dev/shm", 0);
+    scratch_make(scratch);
     atexit(clean_up);
-    snprintf(model, sizeof model, "%s/model", run);
-    snprintf(plan, sizeof plan, "%s/plan", run);
+    snprintf(model, sizeof model, "%s/model", scratch);
+    snprintf(plan, sizeof plan, "%s/plan", scratch);
     options = gp_options_create();
     if (!options || gp_mkdirs(plan, &err) != GOPRO_OK || fixture_model(model, 1, false, &err) != GOPRO_OK ||
         gp_options_set(options, "threads", "1", "fuzz", &err) != GOPRO_OK ||
@@ -98,7 +97,7 @@ static gopro_status read_cost(const char *path, gopro_error *err)
 {
     gp_cost c;
     (void)path;
-    gp_cost_read(&c, run);
+    gp_cost_read(&c, scratch);
     return c.any ? GOPRO_OK : gp_fail(err, GOPRO_E_DATA, "no cost");
 }
 
@@ -106,7 +105,7 @@ static gopro_status read_plan(const char *path, gopro_error *err)
 {
     gp_plan *p = NULL;
     (void)path;
-    const gopro_status st = gp_plan_read(&p, run, "plan", err);
+    const gopro_status st = gp_plan_read(&p, scratch, "plan", err);
     if ((st == GOPRO_OK) != (p != NULL)) abort();
     gp_plan_free(&p);
     return st;
@@ -114,7 +113,7 @@ static gopro_status read_plan(const char *path, gopro_error *err)
 
 static gopro_status read_metrics(const char *path, gopro_error *err)
 {
-    const char *const runs[] = {run};
+    const char *const runs[] = {scratch};
     gp_str svg = {0};
     (void)path;
     const gopro_status st = gp_curves_svg(&svg, runs, 1, err);
@@ -125,7 +124,7 @@ static gopro_status read_metrics(const char *path, gopro_error *err)
 static gopro_status read_run(const char *path, gopro_error *err)
 {
     (void)path;
-    return gp_rundir_check(run, backbone, options, err);
+    return gp_rundir_check(scratch, backbone, options, err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -146,7 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const size_t which = data[0] % GP_COUNT(file);
     char path[128];
     gopro_error err = {0};
-    snprintf(path, sizeof path, "%s/%s", run, file[which].name);
+    snprintf(path, sizeof path, "%s/%s", scratch, file[which].name);
     if (gp_write_file(path, (const char *)data + 1, size - 1, &err) != GOPRO_OK) abort();
     if (file[which].read(path, &err) != GOPRO_OK && strlen(err.msg) == 0) abort();
     unlink(path);
