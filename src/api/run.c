@@ -193,23 +193,52 @@ gopro_status gopro_predict_memory(gopro_predictor *predictor, const void *image,
     return st;
 }
 
-gopro_status gopro_run_paths(char **model, char **data, const char *run, gopro_error *err)
+#define MAX_RUN_BYTES ((size_t)1 << 20)
+
+static gopro_status read_run(json_t **j, const char *run, gopro_error *err)
 {
-    if (!model || !data || !run) return null_argument(err, "model, data and run");
-    *model = *data = NULL;
     json_error_t je;
-    char *path = gp_path_join(run, "run.json");
+    char *path = gp_path_join(run, "run.json"), *text = NULL;
+    size_t n = 0;
+    *j = NULL;
     if (!path) return gp_fail_nomem(err, 0, "a path");
     gopro_status st = GOPRO_OK;
-    json_t *j = gp_path_exists(path) ? json_load_file(path, 0, &je) : NULL;
     if (!gp_path_exists(path))
         st = gp_fail(err, GOPRO_E_WEIGHTS, "'%s' is not a run folder: it holds no run.json", run);
-    else if (!j)
+    else if (gp_read_file(&text, &n, path, MAX_RUN_BYTES, err) != GOPRO_OK)
+        st = gp_fail_in(err, GOPRO_E_WEIGHTS, "run folder");
+    else if (!(*j = json_loadb(text, n, 0, &je)))
         st = gp_fail(err, GOPRO_E_WEIGHTS, "%s:%d: %s", path, je.line, je.text);
+    free(text);
+    free(path);
+    return st;
+}
+
+gopro_status gopro_run_paths(char **model, char **data, const char *run, gopro_error *err)
+{
+    json_t *j;
+    if (!model || !data || !run) return null_argument(err, "model, data and run");
+    *model = *data = NULL;
+    GP_TRY(read_run(&j, run, err));
     const char *m = json_string_value(json_object_get(j, "model_path")), *d = json_string_value(json_object_get(j, "data_path"));
     if (m) *model = gp_strdup(m);
     if (d) *data = gp_strdup(d);
     json_decref(j);
-    free(path);
+    return GOPRO_OK;
+}
+
+gopro_status gopro_config_from_run(gopro_config *config, const char *run, gopro_error *err)
+{
+    static const char *const name[] = {"precision", "model.activation", "model.v_heads", "model.t_heads"};
+    json_t *j;
+    if (!config || !run) return null_argument(err, "config and run");
+    GP_TRY(read_run(&j, run, err));
+    gopro_status st = GOPRO_OK;
+    for (size_t i = 0; i < GP_COUNT(name) && st == GOPRO_OK; i++) {
+        const char *value = json_string_value(json_object_get(json_object_get(j, "identity"), name[i]));
+        if (value) st = gp_options_set_default(config->o, name[i], value, err);
+        if (st != GOPRO_OK) st = gp_fail_in(err, GOPRO_E_WEIGHTS, "%s/run.json", run);
+    }
+    json_decref(j);
     return st;
 }
