@@ -28,8 +28,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     gp_image im;
     gopro_error err;
-    check(&im, gp_image_decode_max(&im, data, size, LIMIT, &err), 3);
+    const gopro_status st = gp_image_decode_max(&im, data, size, LIMIT, &err);
+    const uint32_t w = im.w, h = im.h;
+    check(&im, st, 3);
     gp_image_free(&im);
+    if (st == GOPRO_OK) { /* its size is within the limit; a JPEG may come at half of it or less, in whole steps */
+        const gopro_status scaled = gp_image_decode_least(&im, data, size, 8, &err);
+        check(&im, scaled, 3);
+        if (scaled == GOPRO_OK && (w % im.w || h % im.h || w / im.w != h / im.h)) abort();
+        gp_image_free(&im);
+    }
     check(&im, gp_image_decode_rgba_max(&im, data, size, LIMIT, &err), 4);
     gp_image_free(&im);
     return 0;

@@ -462,12 +462,42 @@ def full(config, fmt, out, half):
     write(fmt, out, w, c, half)
 
 
+# Seeds of fuzz/clip.c: a CLIP of a few hundred numbers in each layout, behind how it is read and its configuration; some alone, of fuzz/torch.c.
+SEED = dict(image=4, patch=2, v_width=4, v_layers=1, v_heads=2, t_width=4, t_layers=1, t_heads=2, context=6, vocab=9, embed=3, mlp=1)
+
+
+def fuzz(out):
+    w = make_weights(SEED, tiny_numbers, 1)
+    slip = make_weights(SEED, tiny_numbers, 1, ln_pre=False, patch_bias=True)
+    configs = ["", "config.json", "open_clip_config.json", "preprocessor_config.json"]
+    with tempfile.TemporaryDirectory() as d:
+        for f in ("hf", "hf_bin", "hf_bf16", "openai_jit", "openai_state", "openai_legacy", "open_clip_quick", "open_clip", "open_clip_training", "slip"):
+            write(f, d, slip if f == "slip" else w, SEED)
+            files = os.listdir(os.path.join(d, f))
+            weights = next(x for x in files if x.endswith((".safetensors", ".bin", ".pt")))
+            config = next((i for i in (2, 1) if configs[i] in files), 0)
+            text = open(os.path.join(d, f, configs[config]), "rb").read() if config else b""
+            settings = json.loads(text) if text else {}
+            if config == 2:
+                settings["model_cfg"]["vision_cfg"]["head_width"] = SEED["v_width"] // SEED["v_heads"]
+            text = json.dumps(settings, separators=(",", ":")).encode() if text else b""
+            how = config | (4 if f != "hf" else 0)
+            data = open(os.path.join(d, f, weights), "rb").read()
+            with open(os.path.join(out, "clip", f), "wb") as o:
+                o.write(bytes([how, len(text) & 255, len(text) >> 8]) + text + data)
+            if f in ("open_clip", "openai_legacy", "open_clip_training", "slip"):
+                with open(os.path.join(out, "torch", "whole_" + f), "wb") as o:
+                    o.write(data)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] == "golden":
+    if len(sys.argv) == 3 and sys.argv[1] == "fuzz":
+        fuzz(sys.argv[2])
+    elif len(sys.argv) == 3 and sys.argv[1] == "golden":
         golden(sys.argv[2])
     elif len(sys.argv) in (5, 6) and sys.argv[1] == "full":
         full(sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5:] == ["f16"])
     elif len(sys.argv) == 4 and sys.argv[1] == "reference":
         full_reference(sys.argv[2], sys.argv[3])
     else:
-        raise SystemExit("usage: checkpoints.py golden OUT.tar.xz | full CONFIG FORMAT FOLDER [f16] | reference CONFIG quick_gelu|gelu|slip")
+        raise SystemExit("usage: checkpoints.py golden OUT.tar.xz | fuzz CORPUS | full CONFIG FORMAT FOLDER [f16] | reference CONFIG quick_gelu|gelu|slip")
