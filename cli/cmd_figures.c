@@ -48,6 +48,7 @@ static gopro_status sources(cli *c, gp_atlas_source *s, char **model, char **dat
     for (size_t i = 0; i < c->n_arg; i++) {
         char *d = NULL;
         GP_TRY(gopro_run_paths(&model[i], &d, c->arg[i], err));
+        if (i == 0) GP_TRY(gopro_config_from_run(c->config, c->arg[i], cli_flag_value(c, "data"), err)); /* all are looked at alike */
         s[zero + i] = (gp_atlas_source){.run = c->arg[i], .model = fixed ? fixed : model[i] ? model[i] : cli_model_folder(c)};
         if (*data)
             free(d);
@@ -217,7 +218,7 @@ int cmd_explain(cli *c)
     if (c->n_arg != 1) return cli_usage(c, c->n_arg == 0 ? "the run folder is missing" : "one run folder at a time");
     if (top && !number(top, 1, 1000, &n)) return cli_usage(c, "--top '%s' is not a number from 1 to 1000", top);
     gopro_status st = gopro_run_paths(&run_model, &run_data, c->arg[0], &err);
-    if (st == GOPRO_OK) st = gopro_config_from_run(c->config, c->arg[0], &err);
+    if (st == GOPRO_OK) st = gopro_config_from_run(c->config, c->arg[0], NULL, &err);
     if (!model) model = run_model ? run_model : cli_model_folder(c);
     if (st == GOPRO_OK) st = gp_backbone_load(&bb, model, c->config->o, &err);
     if (st == GOPRO_OK) st = explain(c, bb, (size_t)n, &err);

@@ -100,7 +100,7 @@ int cmd_predict(cli *c)
     if (file && !names_from_file(&names, file, &err)) st = (gopro_status)err.code;
     if (classes && !cli_split(&names, classes)) st = gp_fail(&err, GOPRO_E_NOMEM, "out of memory for class names");
     if (st == GOPRO_OK && run) st = gopro_run_paths(&run_model, &run_data, run, &err);
-    if (st == GOPRO_OK && run) st = gopro_config_from_run(c->config, run, &err);
+    if (st == GOPRO_OK && run) st = gopro_config_from_run(c->config, run, NULL, &err);
     const char *model = cli_flag_value(c, "model");
     if (!model) model = run_model ? run_model : cli_model_folder(c);
     if (st == GOPRO_OK) st = cli_model_load(c, &m, model, &err);

@@ -133,7 +133,7 @@ int cmd_eval(cli *c)
     if (c->n_arg != 1) return cli_usage(c, c->n_arg == 0 ? "the run folder is missing" : "one run folder at a time");
     if (!cli_subset(c, &subset, GOPRO_ALL)) return cli_usage(c, "--subset is 'all', 'base' or 'new'");
     gopro_status st = gopro_run_paths(&run_model, &run_data, c->arg[0], &err);
-    if (st == GOPRO_OK) st = gopro_config_from_run(c->config, c->arg[0], &err);
+    if (st == GOPRO_OK) st = gopro_config_from_run(c->config, c->arg[0], cli_flag_value(c, "data"), &err);
     const char *model = cli_flag_value(c, "model"), *data = cli_flag_value(c, "data");
     if (!model) model = run_model ? run_model : cli_model_folder(c);
     if (!data) data = run_data;

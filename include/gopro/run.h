@@ -102,9 +102,10 @@ GOPRO_API gopro_status gopro_predict_memory(gopro_predictor *predictor, const vo
 
 /* What a run folder says about itself: where model and data were when it ran; malloc'ed, either may come back NULL. */
 GOPRO_API gopro_status gopro_run_paths(char **model, char **data, const char *run, gopro_error *err);
-/* How the run read its model, for what is not set in config: precision, model.activation, model.v_heads, model.t_heads.  Before
- * gopro_model_load; what is computed with the run is then what it computed itself. */
-GOPRO_API gopro_status gopro_config_from_run(gopro_config *config, const char *run, gopro_error *err);
+/* How the run read model and images, for what is not set in config: precision, model.activation, model.v_heads, model.t_heads,
+ * model.tokenizer, data.scaled_decode; and, if data is NULL or the run's own, its data: data.class_names, data.split_seed, data.skip_bad,
+ * data.any_path.  Before gopro_model_load; what is computed with the run is then what it computed itself. */
+GOPRO_API gopro_status gopro_config_from_run(gopro_config *config, const char *run, const char *data, gopro_error *err);
 
 #ifdef __cplusplus
 }

@@ -227,18 +227,37 @@ gopro_status gopro_run_paths(char **model, char **data, const char *run, gopro_e
     return GOPRO_OK;
 }
 
-gopro_status gopro_config_from_run(gopro_config *config, const char *run, gopro_error *err)
+static gopro_status take_over(gopro_config *config, const json_t *from, const char *const *name, size_t n, gopro_error *err)
 {
-    static const char *const name[] = {"precision", "model.activation", "model.v_heads", "model.t_heads"};
+    for (size_t i = 0; i < n; i++) {
+        const char *value = json_string_value(json_object_get(from, name[i]));
+        if (value) GP_TRY(gp_options_set_default(config->o, name[i], value, err));
+    }
+    return GOPRO_OK;
+}
+
+static bool same_place(const char *path, const char *recorded)
+{
+    char *real = realpath(path, NULL);
+    const bool same = recorded && strcmp(real ? real : path, recorded) == 0;
+    free(real);
+    return same;
+}
+
+gopro_status gopro_config_from_run(gopro_config *config, const char *run, const char *data, gopro_error *err)
+{
+    static const char *const model[] = {"precision", "model.activation", "model.v_heads", "model.t_heads", "data.scaled_decode"};
+    static const char *const model_file[] = {"model.tokenizer"};
+    static const char *const own[] = {"data.split_seed", "data.skip_bad"}, *const own_file[] = {"data.class_names", "data.any_path"};
     json_t *j;
     if (!config || !run) return null_argument(err, "config and run");
     GP_TRY(read_run(&j, run, err));
-    gopro_status st = GOPRO_OK;
-    for (size_t i = 0; i < GP_COUNT(name) && st == GOPRO_OK; i++) {
-        const char *value = json_string_value(json_object_get(json_object_get(j, "identity"), name[i]));
-        if (value) st = gp_options_set_default(config->o, name[i], value, err);
-        if (st != GOPRO_OK) st = gp_fail_in(err, GOPRO_E_WEIGHTS, "%s/run.json", run);
-    }
+    const json_t *identity = json_object_get(j, "identity"), *with = json_object_get(j, "read_with");
+    const bool its_own = !data || same_place(data, json_string_value(json_object_get(j, "data_path")));
+    gopro_status st = take_over(config, identity, model, GP_COUNT(model), err);
+    if (st == GOPRO_OK) st = take_over(config, with, model_file, GP_COUNT(model_file), err);
+    if (st == GOPRO_OK && its_own) st = take_over(config, identity, own, GP_COUNT(own), err);
+    if (st == GOPRO_OK && its_own) st = take_over(config, with, own_file, GP_COUNT(own_file), err);
     json_decref(j);
-    return st;
+    return st == GOPRO_OK ? st : gp_fail_in(err, GOPRO_E_WEIGHTS, "%s/run.json", run);
 }

@@ -162,12 +162,27 @@ static json_t *absolute(const char *path)
     return j;
 }
 
+/* What is not part of the identity, since that has what came of it, but is needed to read model and data again; NULL if nothing. */
+static json_t *read_with(const gp_options *o)
+{
+    static const char *const file[] = {"data.class_names", "model.tokenizer"};
+    json_t *j = json_object();
+    for (size_t i = 0; i < GP_COUNT(file); i++)
+        if (gp_opt_string(o, file[i])[0]) json_object_set_new(j, file[i], absolute(gp_opt_string(o, file[i])));
+    if (gp_opt_bool(o, "data.any_path")) json_object_set_new(j, "data.any_path", json_string("1"));
+    if (json_object_size(j) > 0) return j;
+    json_decref(j);
+    return NULL;
+}
+
 static gopro_status record(gp_rundir *r, const gp_run_identity *id, json_t *identity, gopro_error *err)
 {
     char *path = gp_rundir_file(r, "run.json"), *text = NULL;
     json_t *j = json_pack("{s:i,s:s,s:o,s:o,s:O}", "schema", 1, "version", GOPRO_VERSION, "model_path", absolute(id->bb->path), "data_path",
                           id->data->source ? json_string(id->data->source) : absolute(id->data_path), "identity", identity);
+    json_t *with = read_with(id->opt);
     gopro_status st;
+    if (with) json_object_set_new(j, "read_with", with);
     if (!path || !j || !(text = json_dumps(j, JSON_INDENT(2)))) {
         st = gp_fail_nomem(err, 0, "run.json");
         goto out;

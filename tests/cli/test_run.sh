@@ -84,6 +84,27 @@ expect 0 '' "$gopro" predict half 'd/test/blue circle/000.png' --json precision=
 same half.json out.txt
 expect 0 '' "$gopro" predict half 'd/test/blue circle/000.png' --json precision=f32
 check "asked for f32, the prediction is the one in bf16" sh -c '! cmp -s half.json out.txt'
+# Its own data is read as it was then: the names of its classes, and which images are for the test.
+same_test() { # RUN COMMAND...: the test that the command prints is the run's own
+    local want
+    want=$(python3 -c 'import json, sys; print("NLL %.4f" % json.load(open(sys.argv[1] + "/result.json"))["test"]["all"]["nll"])' "$1")
+    shift
+    expect 0 "$want" "$@"
+}
+ls d/train | sed 's/\(.*\) \(.*\)/&\t\2, \1/' >renamed.txt
+expect 0 'accuracy' "$gopro" train --model m --data d --out named --class-names renamed.txt $options
+same_test named "$gopro" eval named
+same_test named "$gopro" eval named --data d
+mkdir elsewhere
+cd elsewhere || exit 1
+same_test ../named "$gopro" eval ../named
+cd ..
+ls d/train >plain.txt
+expect 0 'accuracy' "$gopro" eval named --class-names plain.txt
+check "names that are asked for are not used" sh -c '! grep -q "$1" out.txt' - "$(python3 -c 'import json; print("NLL %.4f" % json.load(open("named/result.json"))["test"]["all"]["nll"])')"
+expect 0 'accuracy' "$gopro" train --model m --data d/train --out shuffled data.split_seed=7 shots=2 optim.epochs=6
+same_test shuffled "$gopro" eval shuffled
+expect 0 'accuracy' "$gopro" eval shuffled data.split_seed=8
 # And with the activation it was trained with.
 expect 0 'HM' "$gopro" train --model m --data d --out gelu --subset base $options model.activation=gelu
 expect 0 'accuracy' "$gopro" eval gelu --subset base
