@@ -36,10 +36,8 @@ check "status $status after the weights were cut off" test $status = 4
 check "it is not said that the weights were cut off: $(cat err.txt)" grep -q "/m/model.safetensors' cannot be read any more" err.txt
 goes_on cut
 
-meddle rewritten python3 -c '
-f = open("m/model.safetensors", "r+b")
-f.seek(-400, 2)
-f.write(bytes(400))'
+size=$(stat -c %s m/model.safetensors)
+meddle rewritten dd if=/dev/zero of=m/model.safetensors bs=1 count=400 seek=$((size - 400)) conv=notrunc status=none
 check "status $status after the weights were rewritten" test $status = 4
 check "it is not said that the weights were rewritten: $(cat err.txt)" grep -q "m/model.safetensors' was changed while it was in use" err.txt
 goes_on rewritten
