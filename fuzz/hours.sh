@@ -38,7 +38,7 @@ fuzz() {
 touch "$folder/hours.tsv"
 for target in "$@"; do
   while left=$((quota - $(spent "$target"))) && [ "$left" -gt 0 ]; do
-    fuzz "$target" $((left < slice ? left : slice)) || {
+    fuzz "$target" $((left >= slice ? slice : left > 60 ? left : 60)) || {
       echo "$target: a finding, see $folder/$target.log" >&2
       break
     }

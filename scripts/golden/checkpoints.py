@@ -485,6 +485,10 @@ def fuzz(out):
             data = open(os.path.join(d, f, weights), "rb").read()
             with open(os.path.join(out, "clip", f), "wb") as o:
                 o.write(bytes([how, len(text) & 255, len(text) >> 8]) + text + data)
+            if f == "hf":
+                text = json.dumps(hf_preprocessor(SEED), separators=(",", ":")).encode()
+                with open(os.path.join(out, "clip", "hf_preprocessor"), "wb") as o:
+                    o.write(bytes([3 | 4, len(text) & 255, len(text) >> 8]) + text + data)
             if f in ("open_clip", "openai_legacy", "open_clip_training", "slip"):
                 with open(os.path.join(out, "torch", "whole_" + f), "wb") as o:
                     o.write(data)
