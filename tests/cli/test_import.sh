@@ -102,7 +102,8 @@ expect 0 'accuracy' "$gopro" eval on_random --model exact
 expect 4 'was learnt on weights' "$gopro" eval on_random --model rounded
 # A run remembers how its checkpoint was read.
 expect 0 '' "$gopro" train --model openai_state --data d --out run model.activation=gelu optim.epochs=1 shots=1
-expect 4 'was learnt on weights' "$gopro" eval run --model openai_state
+expect 4 'was learnt on weights' "$gopro" eval run --model openai_state model.activation=quickgelu
+expect 0 'accuracy' "$gopro" eval run --model openai_state
 
 # Refused by name, nothing executed, nothing written.
 refused() {
