@@ -89,10 +89,12 @@ const char *cli_nearest(const char *s, const char *const *names, size_t n);
  * Returns an exit status; runs that failed are no failure of it. */
 int cli_run_jobs(cli *c, const gopro_plan_request *q, size_t jobs, size_t memory, char **name);
 
+/* fault.c */
+void cli_watch_faults(void); /* a mapped file that is cut off becomes a message and the exit status of bad weights */
+
 /* ui.c */
 bool cli_ui_open(cli *c);
 void cli_ui_close(cli *c);
-void cli_watch_faults(void); /* a mapped file that is cut off becomes a message and the exit status of bad weights */
 int cli_fail(cli *c, gopro_status st, const gopro_error *err); /* prints the message, returns the exit status */
 int cli_done(cli *c, int status);                              /* flushes standard output; a write error becomes a failure */
 bool cli_interrupted(void);

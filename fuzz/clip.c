@@ -7,42 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "scratch.h"
+#include "files.h"
 #include "weights/clip.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { NO_CONFIG, CONFIG, OPEN_CLIP, PREPROCESSOR, CONFIGS, TWO_HEADS = 4, GELU = 8 };
-
-static char scratch[64];
-
-static void clean_up(void)
-{
-    scratch_remove(scratch);
-}
-
-/* A folder in memory if there is one. */
-static void set_up(void)
-{
-    if (access("/dev/shm", W_OK) == 0) setenv("TMPDIR", "/dev/shm", 0);
-    scratch_make(scratch);
-    atexit(clean_up);
-}
-
-static void put(const char *name, const uint8_t *data, size_t n)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s", scratch, name);
-    FILE *f = fopen(path, "wb");
-    if (!f || (n && fwrite(data, 1, n, f) != n) || fclose(f) != 0) abort();
-}
-
-static void forget(const char *name)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s", scratch, name);
-    unlink(path);
-}
 
 /* Every number can be read and is finite, every shape is one of the architecture. */
 static gopro_status touch(void *user, const char *name, gp_real *data, const size_t *shape, size_t rank, gopro_error *err)
@@ -70,21 +40,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const config[CONFIGS] = {NULL, "config.json", "open_clip_config.json", "preprocessor_config.json"};
     if (size < 3) return 0;
-    if (!scratch[0]) set_up();
+    if (!files[0]) files_make();
+    char path[256];
     const unsigned how = data[0];
     const size_t claimed = (size_t)data[1] | (size_t)data[2] << 8, n = claimed < size - 3 ? claimed : size - 3;
     const char *name = config[how % CONFIGS];
-    if (name) put(name, data + 3, n);
-    put("model.safetensors", data + 3 + n, size - 3 - n);
+    if (name) files_put(name, data + 3, n);
+    files_put("model.safetensors", data + 3 + n, size - 3 - n);
     gp_clip_choice choice = {.activation = how & GELU ? "gelu" : NULL};
     if (how & TWO_HEADS) choice.v_heads = choice.t_heads = 2;
     gp_clip_weights *w = NULL;
     gopro_error err = {0};
-    if (gp_clip_load_as(&w, scratch, &choice, &err) == GOPRO_OK)
+    if (gp_clip_load_as(&w, files, &choice, &err) == GOPRO_OK)
         check(w);
     else if (w || strlen(err.msg) == 0)
         abort();
     gp_clip_free(&w);
-    if (name) forget(name);
+    if (name) unlink(files_at(path, name));
     return 0;
 }

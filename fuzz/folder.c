@@ -10,7 +10,7 @@
 #include "data/dataset_int.h"
 #include "data/known.h"
 #include "features/pack.h"
-#include "scratch.h"
+#include "files.h"
 #include "text/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,28 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const gp_pack_space space = {
     .key = PACK_KEY "0123456789abcdef0123456789abcdef0123456789abcdef", .embed = 4, .layers = 2, .width = 3};
 static gp_image_id known_id;
-static char scratch[64];
 
-static void put(const char *name, const void *data, size_t n)
-{
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", scratch, name);
-    FILE *f = fopen(path, "wb");
-    if (!f || (n && fwrite(data, 1, n, f) != n) || fclose(f) != 0) abort();
-}
-
-static const char *at(char path[256], const char *name)
-{
-    snprintf(path, 256, "%s/%s", scratch, name);
-    return path;
-}
-
-static void clean_up(void)
-{
-    scratch_remove(scratch);
-}
-
-/* A folder in memory if there is one. */
 static void set_up(void)
 {
     static const char *const folder[] = {"vocabulary",
@@ -54,14 +33,12 @@ static void set_up(void)
                                          "cache"};
     char path[256];
     gopro_error err = {0};
-    if (access("/dev/shm", W_OK) == 0) setenv("TMPDIR", "/dev/shm", 0);
-    scratch_make(scratch);
-    atexit(clean_up);
+    files_make();
     for (size_t i = 0; i < GP_COUNT(folder); i++) {
-        if (gp_mkdirs(at(path, folder[i]), &err) != GOPRO_OK) abort();
+        if (gp_mkdirs(files_at(path, folder[i]), &err) != GOPRO_OK) abort();
         char image[160];
         snprintf(image, sizeof image, "%s/a.jpg", folder[i]);
-        if (i >= 2 && i <= 7) put(image, "", 0);
+        if (i >= 2 && i <= 7) files_put(image, "", 0);
     }
     memset(&known_id, 7, sizeof known_id);
 }
@@ -84,9 +61,9 @@ static void vocabulary(const uint8_t *data, size_t size)
     gp_tokenizer *t = NULL;
     gopro_error err = {0};
     const size_t n = next(&data, &size, &file);
-    put("vocabulary/merges.txt", file, n);
-    put("vocabulary/vocab.json", data, size);
-    if (gp_tokenizer_load(&t, at(path, "vocabulary"), 0, &err) != GOPRO_OK) {
+    files_put("vocabulary/merges.txt", file, n);
+    files_put("vocabulary/vocab.json", data, size);
+    if (gp_tokenizer_load(&t, files_at(path, "vocabulary"), 0, &err) != GOPRO_OK) {
         if (t || strlen(err.msg) == 0) abort();
         return;
     }
@@ -108,7 +85,7 @@ static void known(const char *dataset, const char *folder)
     gopro_error err = {0};
     char path[256];
     if (gp_ds_init(&b, NULL, NULL, &err) != GOPRO_OK) return;
-    if (gp_ds_from_known(&b, gp_known_by_name(dataset), at(path, folder), &err) == GOPRO_OK)
+    if (gp_ds_from_known(&b, gp_known_by_name(dataset), files_at(path, folder), &err) == GOPRO_OK)
         check_lists(&b);
     else if (strlen(err.msg) == 0)
         abort();
@@ -122,20 +99,20 @@ static void lists(const uint8_t *data, size_t size)
     for (size_t i = 0; i < GP_COUNT(name); i++) {
         const uint8_t *file;
         const size_t n = next(&data, &size, &file);
-        put(name[i], file, n);
+        files_put(name[i], file, n);
     }
     known("fgvc_aircraft", "lists");
 }
 
 static void wnids(const uint8_t *data, size_t size)
 {
-    put("wnids/classnames.txt", data, size);
+    files_put("wnids/classnames.txt", data, size);
     known("imagenet_a", "wnids");
 }
 
 static void numbers(const uint8_t *data, size_t size)
 {
-    put("numbers/classnames.txt", data, size);
+    files_put("numbers/classnames.txt", data, size);
     known("imagenetv2", "numbers");
 }
 
@@ -146,10 +123,10 @@ static void own(const uint8_t *data, size_t size)
     char path[256];
     gp_dataset *d = NULL;
     gopro_error err = {0};
-    put("own/dataset.json", file, n);
-    put("own/classes.txt", data, size);
-    if (!size) unlink(at(path, "own/classes.txt"));
-    if (gp_dataset_open(&d, at(path, "own"), &(gp_data_rules){.split_seed = 1}, NULL, &err) != GOPRO_OK) {
+    files_put("own/dataset.json", file, n);
+    files_put("own/classes.txt", data, size);
+    if (!size) unlink(files_at(path, "own/classes.txt"));
+    if (gp_dataset_open(&d, files_at(path, "own"), &(gp_data_rules){.split_seed = 1}, NULL, &err) != GOPRO_OK) {
         if (d || strlen(err.msg) == 0) abort();
         return;
     }
@@ -162,8 +139,8 @@ static void pack(const uint8_t *data, size_t size)
     char path[256];
     gp_packs *p = NULL;
     gopro_error err = {0};
-    put("cache/" PACK_KEY "-0000000000000000.safetensors", data, size);
-    if (gp_packs_open(&p, at(path, "cache"), &space, &err) != GOPRO_OK) return;
+    files_put("cache/" PACK_KEY "-0000000000000000.safetensors", data, size);
+    if (gp_packs_open(&p, files_at(path, "cache"), &space, &err) != GOPRO_OK) return;
     for (int stats = 0; stats < 2; stats++) {
         gp_pack_row row;
         volatile float sum = 0.0F;
@@ -178,7 +155,7 @@ static void pack(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const reader[])(const uint8_t *data, size_t size) = {vocabulary, lists, wnids, numbers, own, pack};
-    if (!scratch[0]) set_up();
+    if (!files[0]) set_up();
     if (size) reader[data[0] % GP_COUNT(reader)](data + 1, size - 1);
     return 0;
 }

@@ -37,6 +37,10 @@ fuzz() {
 
 touch "$folder/hours.tsv"
 for target in "$@"; do
+  [ -x "$build/fuzz/fuzz_$target" ] || {
+    echo "hours.sh: there is no $build/fuzz/fuzz_$target; build it with: cmake --build --preset fuzz" >&2
+    exit 2
+  }
   while left=$((quota - $(spent "$target"))) && [ "$left" -gt 0 ]; do
     fuzz "$target" $((left >= slice ? slice : left > 60 ? left : 60)) || {
       echo "$target: a finding, see $folder/$target.log" >&2

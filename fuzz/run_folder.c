@@ -8,16 +8,16 @@
 
 #include "eval/plan.h"
 #include "eval/run.h"
+#include "files.h"
 #include "fixture_model.h"
 #include "report/curves.h"
-#include "scratch.h"
 #include "train/prompt_file.h"
 #include "train/rundir.h"
 #include "train/state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char scratch[64], model[80], plan[80];
+static char model[80], plan[80];
 static gp_backbone *backbone;
 static gp_options *options;
 static const char *const names[] = {"red square", "blue circle"};
@@ -26,18 +26,16 @@ static void clean_up(void)
 {
     gp_backbone_free(&backbone);
     gp_options_free(&options);
-    scratch_remove(scratch);
 }
 
 /* A folder in memory if there is one, with the tiny model beside the run. */
 static void set_up(void)
 {
     gopro_error err = {0};
-    if (access("/dev/shm", W_OK) == 0) setenv("TMPDIR", "/dev/shm", 0);
-    scratch_make(scratch);
+    files_make();
     atexit(clean_up);
-    snprintf(model, sizeof model, "%s/model", scratch);
-    snprintf(plan, sizeof plan, "%s/plan", scratch);
+    snprintf(model, sizeof model, "%s/model", files);
+    snprintf(plan, sizeof plan, "%s/plan", files);
     options = gp_options_create();
     if (!options || gp_mkdirs(plan, &err) != GOPRO_OK || fixture_model(model, 1, false, &err) != GOPRO_OK ||
         gp_options_set(options, "threads", "1", "fuzz", &err) != GOPRO_OK ||
@@ -97,7 +95,7 @@ static gopro_status read_cost(const char *path, gopro_error *err)
 {
     gp_cost c;
     (void)path;
-    gp_cost_read(&c, scratch);
+    gp_cost_read(&c, files);
     return c.any ? GOPRO_OK : gp_fail(err, GOPRO_E_DATA, "no cost");
 }
 
@@ -105,7 +103,7 @@ static gopro_status read_plan(const char *path, gopro_error *err)
 {
     gp_plan *p = NULL;
     (void)path;
-    const gopro_status st = gp_plan_read(&p, scratch, "plan", err);
+    const gopro_status st = gp_plan_read(&p, files, "plan", err);
     if ((st == GOPRO_OK) != (p != NULL)) abort();
     gp_plan_free(&p);
     return st;
@@ -113,7 +111,7 @@ static gopro_status read_plan(const char *path, gopro_error *err)
 
 static gopro_status read_metrics(const char *path, gopro_error *err)
 {
-    const char *const runs[] = {scratch};
+    const char *const runs[] = {files};
     gp_str svg = {0};
     (void)path;
     const gopro_status st = gp_curves_svg(&svg, runs, 1, err);
@@ -124,7 +122,7 @@ static gopro_status read_metrics(const char *path, gopro_error *err)
 static gopro_status read_run(const char *path, gopro_error *err)
 {
     (void)path;
-    return gp_rundir_check(scratch, backbone, options, err);
+    return gp_rundir_check(files, backbone, options, err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -145,7 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const size_t which = data[0] % GP_COUNT(file);
     char path[128];
     gopro_error err = {0};
-    snprintf(path, sizeof path, "%s/%s", scratch, file[which].name);
+    snprintf(path, sizeof path, "%s/%s", files, file[which].name);
     if (gp_write_file(path, (const char *)data + 1, size - 1, &err) != GOPRO_OK) abort();
     if (file[which].read(path, &err) != GOPRO_OK && strlen(err.msg) == 0) abort();
     unlink(path);

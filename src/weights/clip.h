@@ -93,7 +93,7 @@ gopro_status gp_clip_check(const gp_clip_weights *w, gopro_error *err);
 /* Fresh arrays for an architecture, initialised as METHODS 5.4 (pretraining) from the seed. */
 gopro_status gp_clip_init(gp_clip_weights **w, const gp_clip_arch *arch, uint64_t seed, gopro_error *err);
 /* The same for benchmarks, which need no other numbers and start sooner: of every tensor the first `period` numbers are drawn, then
-   repeated. */
+ * repeated. */
 gopro_status gp_clip_init_repeating(gp_clip_weights **w, const gp_clip_arch *arch, uint64_t seed, size_t period, gopro_error *err);
 
 /* Walks every tensor under its Hugging Face name.  For qkv the three parts are visited as q_proj, k_proj, v_proj slices. */

@@ -104,6 +104,10 @@ expect 4 'was learnt on weights' "$gopro" eval on_random --model rounded
 expect 0 '' "$gopro" train --model openai_state --data d --out run model.activation=gelu optim.epochs=1 shots=1
 expect 4 'was learnt on weights' "$gopro" eval run --model openai_state model.activation=quickgelu
 expect 0 'accuracy' "$gopro" eval run --model openai_state
+mkdir untold && cp hf/config.json hf/model.safetensors untold/
+expect 0 '' "$gopro" train --model untold --data d --out far model.tokenizer=hf/merges.txt optim.epochs=1 shots=1
+expect 4 'vocabulary' "$gopro" zeroshot --model untold --data d
+expect 0 'accuracy' "$gopro" eval far
 
 # Refused by name, nothing executed, nothing written.
 refused() {

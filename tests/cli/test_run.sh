@@ -109,6 +109,16 @@ expect 0 'accuracy' "$gopro" eval shuffled data.split_seed=8
 expect 0 'HM' "$gopro" train --model m --data d --out gelu --subset base $options model.activation=gelu
 expect 0 'accuracy' "$gopro" eval gelu --subset base
 expect 4 'was learnt on weights' "$gopro" eval gelu --subset base model.activation=quickgelu
+expect 0 '' "$gopro" explain gelu
+expect 0 '' "$gopro" tsne gelu --out figure
+# Bad images that were passed over, and files outside the folder of a list.
+cp -r d broken && printf 'no image' >'broken/test/blue circle/000.png'
+expect 0 'accuracy' "$gopro" train --model m --data broken --out over data.skip_bad=1 $options
+same_test over "$gopro" eval over
+mkdir list
+{ echo path,label,split; for s in train test; do for f in "$PWD"/d/$s/*/*; do echo "$f,$(basename "$(dirname "$f")"),$s"; done; done; } >list/all.csv
+expect 0 'accuracy' "$gopro" train --model m --data list/all.csv --out outside data.any_path=1 $options
+same_test outside "$gopro" eval outside
 expect 0 '%  blue c' "$gopro" predict part 'd/test/blue circle/000.png' --top 1
 expect 0 'elephant' "$gopro" predict part 'd/test/blue circle/000.png' --classes 'red circle,elephant'
 printf 'red circle\nelephant\r\n\n' >names.txt

@@ -8,13 +8,17 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <gopro/gopro.h>
 #include <math.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
+#include "encoders/model.h"
 #include "image/image.h"
 #include "scratch.h"
 #include "text/tokenizer.h"
+#include "train/import.h"
 #include "weights/clip.h"
 
 static void null_arguments(void **state)
@@ -236,6 +240,78 @@ static void train_and_predict(void **state)
     gopro_context_free(&x);
 }
 
+/* Another number at the end of the weights, written in place; `later` makes the time another one, however fast the test is. */
+static void rewrite_weights(const world *w, long later)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/model.safetensors", w->model);
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, -4, SEEK_END), 0);
+    assert_int_equal(fwrite("\0\0\0", 1, 4, f), 4);
+    assert_int_equal(fclose(f), 0);
+    const struct timespec t[2] = {{0, UTIME_NOW}, {1700000000 + later, 0}};
+    assert_int_equal(utimensat(AT_FDCWD, path, t, 0), 0);
+}
+
+/* Once its file is written to, a model predicts nothing, is tested on nothing, neither with cached features nor with new ones. */
+static void weights_changed_in_use(void **state)
+{
+    world *w = *state;
+    static const char *const names[] = {"dark", "light"};
+    gopro_error err = {0};
+    gopro_config *c = NULL;
+    gopro_model *m = NULL;
+    gopro_result *r = NULL;
+    gopro_predictor *p = NULL;
+    char image[200], cache[128];
+    double prob[2];
+    snprintf(image, sizeof image, "%s/test/dark/0.png", w->data);
+    snprintf(cache, sizeof cache, "%s/cache", w->dir);
+    assert_int_equal(gopro_config_create(&c, &err), GOPRO_OK);
+    if (gopro_model_load(&m, w->model, c, &err) != GOPRO_OK) fail_msg("%s", err.msg);
+    assert_int_equal(gopro_predictor_create(&p, m, c, NULL, names, 2, &err), GOPRO_OK);
+    assert_int_equal(gopro_predict_file(p, image, prob, &err), GOPRO_OK);
+    assert_int_equal(gopro_evaluate(&r, NULL, m, c, NULL, w->data, GOPRO_ALL, cache, &err), GOPRO_OK);
+    gopro_result_free(&r);
+    rewrite_weights(w, 0);
+    assert_int_equal(gopro_predict_file(p, image, prob, &err), GOPRO_E_WEIGHTS);
+    assert_non_null(strstr(err.msg, "was changed while it was in use"));
+    assert_int_equal(gopro_evaluate(&r, NULL, m, c, NULL, w->data, GOPRO_ALL, cache, &err), GOPRO_E_WEIGHTS);
+    assert_null(r);
+    scratch_remove(cache);
+    assert_int_equal(gopro_evaluate(&r, NULL, m, c, NULL, w->data, GOPRO_ALL, cache, &err), GOPRO_E_WEIGHTS);
+    assert_false(gp_path_exists(cache)); /* features of nobody knows which weights are not kept */
+    gopro_predictor_free(&p);
+    gopro_model_free(&m);
+    gopro_config_free(&c);
+}
+
+/* Nor is it packed, or imported. */
+static void weights_changed_before_use(void **state)
+{
+    world *w = *state;
+    gopro_error err = {0};
+    gp_clip_weights *cw = NULL;
+    gp_tokenizer *t = NULL;
+    gp_compute *k = NULL;
+    gp_model *m = NULL;
+    char out[128], hash[65];
+    snprintf(out, sizeof out, "%s/imported", w->dir);
+    assert_int_equal(gp_clip_load(&cw, w->model, &err), GOPRO_OK);
+    assert_int_equal(gp_tokenizer_load(&t, w->model, 0, &err), GOPRO_OK);
+    assert_int_equal(gp_compute_create(&k, 1, NULL, &err), GOPRO_OK);
+    rewrite_weights(w, 1);
+    assert_int_equal(gp_model_create(&m, k, cw, GP_F32, false, &err), GOPRO_E_WEIGHTS);
+    assert_null(m);
+    assert_int_equal(gp_import_write(cw, t, out, 1, hash, &err), GOPRO_E_WEIGHTS); /* 1: GP_DT_F32 */
+    assert_non_null(strstr(err.msg, "was changed while it was in use"));
+    assert_false(gp_path_exists(out));
+    gp_compute_free(&k);
+    gp_tokenizer_free(&t);
+    gp_clip_free(&cw);
+}
+
 /* Images whose pixels outweigh everything else, for the estimate of memory. */
 static void make_large(const char *folder)
 {
@@ -302,8 +378,11 @@ static void estimates(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(null_arguments), cmocka_unit_test(options_by_name),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(null_arguments),
+                                       cmocka_unit_test(options_by_name),
                                        cmocka_unit_test_setup_teardown(train_and_predict, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(weights_changed_in_use, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(weights_changed_before_use, setup, teardown),
                                        cmocka_unit_test_setup_teardown(estimates, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

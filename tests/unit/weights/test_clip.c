@@ -434,7 +434,7 @@ static void repeating(void **state)
     gp_clip_free(&r);
 }
 
-/* Weights that are used where they lie in a file are said to be others once it is written to, and are not imported. */
+/* Weights that are used where they lie in a file are said to be others once it is written to. */
 static void changed_in_use(void **state)
 {
     (void)state;
