@@ -131,10 +131,17 @@ static void check_draws(const checker *c, const gp_known *k)
     tell(c, GP_FOUND_OK, "the 16-shot draws of seeds 1 to 3 are the published ones");
 }
 
+static const char *names_advice(const gp_known *k)
+{
+    if (k->split) return "the class names or their order differ from the published ones; fetch the published split file again";
+    if (k->layout == GP_LAYOUT_LISTS) return "take variants.txt from the archive as it is";
+    return "classnames.txt must have the names of the notebook of CLIP's authors, and every folder of the archive must be there";
+}
+
 static void check_known(const checker *c, const gp_known *k)
 {
     check_counts(c, k);
-    expect_hash(c, "class-name", c->r->class_hash, k->class_hash, "the class names differ from the published ones");
+    expect_hash(c, "class-name", c->r->class_hash, k->class_hash, names_advice(k));
     expect_hash(c, "split", c->r->split_hash, k->split_hash, "fetch the published split file again, and do not sort or edit it");
     check_draws(c, k);
     if (strcmp(c->d->template_text, k->template_text) != 0)

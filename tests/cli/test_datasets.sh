@@ -24,6 +24,7 @@ has() { # NAME FOLDER CLASSES TRAIN VAL TEST TEMPLATE
     check "$1: images" grep -Eq "^ok +all $(($4 + $5 + $6)) images are there" out.txt
     check "$1: decoding" grep -Eq "^ok +$(($4 + $5 + $6)) of $(($4 + $5 + $6)) images decoded" out.txt
     check "$1: the made-up tree passes for the published one" grep -Eq "^FAULT +$3 classes, expected" err.txt
+    check "$1: its class names pass for the published ones" grep -Eq "^FAULT +class-name hash [0-9a-f]{16}, expected [0-9a-f]{16}: " err.txt
     mv out.txt named.txt
     "$gopro" data check "root/$2" --decode >out.txt 2>err.txt
     same named.txt out.txt
@@ -65,6 +66,26 @@ check "ImageNet-A" test "$(names imagenet_a)" = "goldfish;construction crane;mis
 check "ImageNet-R" test "$(names imagenet_r)" = "tench;crane bird;missile;name 0;name 2;name 4;"
 check "V2: folders are numbers" test "$(names imagenetv2 | cut -d';' -f1-3,11-12)" = "tench;goldfish;crane bird;name 4;name 5"
 check "FGVC" test "$(names fgvc_aircraft)" = "707-320;Cessna 525;Cessna 560;F/A-18;"
+
+# The 100 variants of FGVC, in the order of the archive's variants.txt.
+mkdir -p variants/fgvc_aircraft/images
+(
+    cd variants/fgvc_aircraft || exit 1
+    tr ';' '\n' <<'V' >variants.txt
+707-320;727-200;737-200;737-300;737-400;737-500;737-600;737-700;737-800;737-900;747-100;747-200;747-300;747-400;757-200;757-300;767-200;767-300;767-400
+777-200;777-300;A300B4;A310;A318;A319;A320;A321;A330-200;A330-300;A340-200;A340-300;A340-500;A340-600;A380;ATR-42;ATR-72;An-12;BAE 146-200;BAE 146-300
+BAE-125;Beechcraft 1900;Boeing 717;C-130;C-47;CRJ-200;CRJ-700;CRJ-900;Cessna 172;Cessna 208;Cessna 525;Cessna 560;Challenger 600;DC-10;DC-3;DC-6;DC-8
+DC-9-30;DH-82;DHC-1;DHC-6;DHC-8-100;DHC-8-300;DR-400;Dornier 328;E-170;E-190;E-195;EMB-120;ERJ 135;ERJ 145;Embraer Legacy 600;Eurofighter Typhoon
+F-16A/B;F/A-18;Falcon 2000;Falcon 900;Fokker 100;Fokker 50;Fokker 70;Global Express;Gulfstream IV;Gulfstream V;Hawk T1;Il-76;L-1011;MD-11;MD-80;MD-87
+MD-90;Metroliner;Model B200;PA-28;SR-20;Saab 2000;Saab 340;Spitfire;Tornado;Tu-134;Tu-154;Yak-42
+V
+    for p in train val test; do awk -v at=$((at += 100)) '{ printf "%07d %s\n", at + NR, $0 }' variants.txt >images_variant_$p.txt; done
+)
+expect 3 'ok +class-name hash [0-9a-f]{16} is the published one' "$gopro" data check fgvc_aircraft --root variants
+check "FGVC's border" test -z "$(grep 'base classes end' both.txt)"
+sed -i 's/Saab 340/Saab340/' variants/fgvc_aircraft/*.txt
+expect 3 'FAULT +class-name hash .*: take variants.txt from the archive as it is' "$gopro" data check fgvc_aircraft --root variants
+
 check "Caltech" test "$(names caltech101)" = "face;leopard;ibis;yin_yang;"
 check "a name that is not ASCII" test "$(names food101)" = "apple_pie;ramen;sushi;crème_brûlée;"
 "$gopro" data draw imagenet --root root --shots 1 --seed 1 >draw.txt 2>/dev/null
