@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weights/pickle.h"
+#include "weights/torch_types.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     gp_pickle p;
     gopro_error err = {0};
     if (size == 0) return 0;
-    if (gp_pickle_read(&p, data + 1, size - 1, data[0] & 1, "input", &err) != GOPRO_OK) {
+    if (gp_pickle_read(&p, data + 1, size - 1, data[0] & 1 ? &gp_torch_script_types : &gp_torch_types, "input", &err) != GOPRO_OK) {
         if (p.node || strlen(err.msg) == 0) abort();
         return 0;
     }

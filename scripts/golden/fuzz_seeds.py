@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# fuzz_seeds.py - small files of PyTorch and small configurations as seeds of the fuzz targets of checkpoints.  Needs python3-torch.
+# fuzz_seeds.py - small files of PyTorch, small configurations and pickled draws as seeds of the fuzz targets.  Needs python3-torch.
 # SPDX-License-Identifier: Apache-2.0
 #
 #   scripts/golden/fuzz_seeds.py fuzz/corpus
@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import sys
+import types
 import zipfile
 from collections import OrderedDict
 
@@ -94,3 +95,26 @@ put("tokenizer_json", "old", {"model": {"type": "BPE", "merges": ["a b", "ab c</
 put("tokenizer_json", "new", {"model": {"type": "BPE", "merges": [["a", "b"], ["c", "a</w>"]]}})
 put("tokenizer_json", "wordpiece", {"model": {"type": "WordPiece", "vocab": {}}})
 put("tokenizer_json", "vocab", {"model": {"merges": [], "vocab": {"a": 0}}})
+
+
+# Draws as the projects built on CoOp keep them; the lists are those of fuzz/draw.c.
+class Datum:
+    __module__ = "dassl.data.datasets.base_dataset"
+
+    def __init__(self, path, label, name):
+        self._impath, self._label, self._domain, self._classname = "/d/" + path, label, 0, name
+
+
+def draw(protocol, *val):
+    return pickle.dumps({"train": [Datum("a/1.jpg", 0, "cat"), Datum("b/2.jpg", 1, "big dog")], "val": list(val)}, protocol=protocol)
+
+
+at = ""
+for part in Datum.__module__.split("."):
+    at += "." * bool(at) + part
+    sys.modules[at] = types.ModuleType(at)
+sys.modules[at].Datum = Datum
+for p in (2, 4, 5):
+    put("draw", f"datum{p}.pkl", draw(p, Datum("b/3.jpg", 1, "big dog")))
+put("draw", "dictionary.pkl", draw(4, {"impath": "a/3.jpg", "label": 0, "classname": "cat"}))
+put("draw", "system.pkl", b"\x80\x02cos\nsystem\nX\x02\0\0\0hi\x85R.")

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "data/dataset_int.h"
+#include "data/draw_pickle.h"
 
 #define MAX_DRAW_BYTES ((size_t)256 << 20)
 
@@ -155,6 +156,11 @@ static gopro_status take(finder *f, int part, const char *path, long long label,
 }
 
 /* ---- forms ---- */
+
+static gopro_status take_entry(void *arg, int part, const char *path, long long label, const char *name, gopro_error *err)
+{
+    return take(arg, part, path, label, name, err);
+}
 
 static const char *first_string(json_t *o, const char *const *key)
 {
@@ -306,13 +312,10 @@ static gopro_status from_json(finder *f, const char *text, size_t size, gopro_er
 
 static gopro_status read_form(finder *f, const char *text, size_t size, gopro_error *err)
 {
+    if (size && (unsigned char)text[0] == 0x80) return gp_draw_from_pickle(text, size, f->what, take_entry, f, err);
     if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) text += 3, size -= 3;
     while (size && strchr(" \n\r\t", *text) && *text) text++, size--;
-    if (size && memchr(text, 0, size)) {
-        if ((unsigned char)text[0] == 0x80)
-            return gp_fail(err, GOPRO_E_UNSUPPORTED, "'%s' is a pickle, which is not read; export the draw as JSON or as a list", f->what);
-        return gp_fail(err, GOPRO_E_DATA, "'%s' holds zero bytes; expected text", f->what);
-    }
+    if (size && memchr(text, 0, size)) return gp_fail(err, GOPRO_E_DATA, "'%s' holds zero bytes; expected text", f->what);
     char *copy = malloc(size + 1);
     if (!copy) return gp_fail_nomem(err, size, "a draw");
     if (size) memcpy(copy, text, size);

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weights/pickle.h"
 #include "weights/torch_storage.h"
+#include "weights/torch_types.h"
 
 enum { MAX_DEPTH = 64, MAX_VISITS = 1 << 20, MAX_NAME = 512, MAX_PICKLE = 64 << 20 };
 
@@ -225,7 +225,8 @@ static gopro_status read_zip(gp_tensors *t, const uint8_t *data, size_t size, co
     gopro_status st = GOPRO_OK;
     if (pickle->size > MAX_PICKLE)
         st = gp_fail(err, GOPRO_E_FORMAT, "%s: '%s' has %zu bytes, at most %d", label, pickle->name, pickle->size, (int)MAX_PICKLE);
-    if (st == GOPRO_OK) st = gp_pickle_read(&p, pickle->data, pickle->size, t->script, label, err);
+    if (st == GOPRO_OK)
+        st = gp_pickle_read(&p, pickle->data, pickle->size, t->script ? &gp_torch_script_types : &gp_torch_types, label, err);
     if (st == GOPRO_OK) st = read_tree(t, &p, &s, label, err);
     gp_pickle_free(&p);
     gp_torch_storages_free(&s);
@@ -242,7 +243,7 @@ static gopro_status read_legacy(gp_tensors *t, const uint8_t *data, size_t size,
     t->container = "PyTorch before 1.6";
     for (int i = 0; i < 5 && st == GOPRO_OK; i++) {
         gp_pickle skipped = {0}, *q = i == 3 ? &p : i == 4 ? &keys : &skipped;
-        st = gp_pickle_read(q, data + at, size - at, false, label, err);
+        st = gp_pickle_read(q, data + at, size - at, &gp_torch_types, label, err);
         at += q->used;
         gp_pickle_free(&skipped);
     }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "weights/torch_types.h"
 
 enum { MAX_KEY = 64 };
 

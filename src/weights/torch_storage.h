@@ -3,7 +3,7 @@
 #ifndef GP_TORCH_STORAGE_H
 #define GP_TORCH_STORAGE_H
 
-#include "weights/pickle.h"
+#include "base/pickle.h"
 #include "weights/tensors.h"
 #include "weights/zip.h"
 

@@ -148,14 +148,48 @@ open("plain.txt", "w").write("# path label\n" + "".join("/data/dtd/images/%s %d\
 open("lines.jsonl", "w").write("".join(json.dumps({"_impath": "dtd/images/" + p, "_label": k, "_domain": 0, "_classname": n}) + "\n" for p, k, n in d["train"]))
 o = lambda v: {"data": [{"impath": p, "label": k, "classname": n} for p, k, n in v], "indices": list(range(len(v)))}
 json.dump({"train": o(d["train"]), "val": o(d["val"])}, open("index.json", "w"))
+
+# split_fewshot/shot_K-seed_S.pkl of the reference: objects of a class of its own, with absolute paths.
+import os, pickle, sys, types
+class Datum:
+    __module__ = "dassl.data.datasets.base_dataset"
+where = ""
+for part in Datum.__module__.split("."):
+    where += "." * bool(where) + part
+    sys.modules[where] = types.ModuleType(where)
+sys.modules[where].Datum = Datum
+def datum(p, k, n):
+    x = Datum()
+    x._impath, x._label, x._domain, x._classname = "/home/me/DATA/dtd/images/" + p, k, 0, n
+    return x
+kept = {s: [datum(*e) for e in d[s]] for s in ("train", "val")}
+for protocol in (2, 3, 4, 5):
+    pickle.dump(kept, open("kept%d.pkl" % protocol, "wb"), protocol=protocol)
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch was_run",)
+kept["train"].append(Evil())
+pickle.dump(kept, open("evil.pkl", "wb"), protocol=4)
+pickle.dump({"val": []}, open("empty.pkl", "wb"), protocol=4)
+pickle.dump({"train": [1]}, open("number.pkl", "wb"), protocol=4)
+pickle.dump({"train": {"a": 1}}, open("dict.pkl", "wb"), protocol=4)
 open("table.csv", "w").write("path,label,split\n" + "".join('"%s",%s,%s\n' % (p, n, s) for s in ("train", "val") for p, k, n in d[s]))
 P
 hash=$(sed -n 's/.*"hash": "\(.*\)",/\1/p' five.json)
-for f in plain.txt lines.jsonl index.json table.csv five.json; do
+for f in plain.txt lines.jsonl index.json table.csv five.json kept2.pkl kept3.pkl kept4.pkl kept5.pkl; do
     expect 0 "\"hash\": \"$hash\"" "$gopro" data draw dtd --root root --import $f
 done
 expect 3 "not in the lists of dataset 'eurosat', for example" "$gopro" data draw eurosat --root root --import plain.txt
 sed 's/, *0, *"banded"/, 1, "banded"/; s/^   0,$/   3,/' five.json >wrong.json
+expect 3 "asks for 'posix.system', which no draw needs; it was refused and nothing was executed" "$gopro" data draw dtd --root root --import evil.pkl
+check "a pickle was executed" test ! -e was_run
+expect 3 "empty.pkl': expected the draw under .train." "$gopro" data draw dtd --root root --import empty.pkl
+expect 3 "number.pkl': train entry 0 has no _impath" "$gopro" data draw dtd --root root --import number.pkl
+expect 3 "dict.pkl': .train. must be a list" "$gopro" data draw dtd --root root --import dict.pkl
+head -c 300 kept4.pkl >short.pkl
+expect 3 "short.pkl: pickle, byte [0-9]+: .*is the file cut off" "$gopro" data draw dtd --root root --import short.pkl
+expect 0 "" "$gopro" train --quiet $small --data dtd --root root --out pickled $few seed=5 data.draw=kept4.pkl
+same pickled/prompt.safetensors drawn/prompt.safetensors
 expect 3 "has the label 3 there and 0" "$gopro" data draw dtd --root root --import wrong.json
 
 # Own data: a table, with domains, quotes and names that are not ASCII.

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "weights/pickle.h"
 #include "weights/tensors.h"
+#include "weights/torch_types.h"
 #include "weights/zip.h"
 
 /* ---- writing zip archives, right and wrong ---- */
@@ -162,7 +162,7 @@ static void pickle_fails(const char *bytes, size_t n, const char *what)
 {
     gp_pickle p;
     gopro_error err;
-    gopro_status st = gp_pickle_read(&p, (const uint8_t *)bytes, n, false, "p", &err);
+    gopro_status st = gp_pickle_read(&p, (const uint8_t *)bytes, n, &gp_torch_types, "p", &err);
     if (st != GOPRO_E_FORMAT || !strstr(err.msg, what)) fail_msg("status %d, '%s', expected '%s'", (int)st, st ? err.msg : "", what);
     assert_null(p.node);
 }
@@ -174,7 +174,7 @@ static void test_pickle(void **state)
     static const char good[] = "\x80\x02}q\0(X\1\0\0\0aK\7X\1\0\0\0b\x8a\2\0\xffX\1\0\0\0c(K\1K\2K\3tX\1\0\0\0dh\0u.";
     gp_pickle p;
     size_t v = 0;
-    assert_int_equal(gp_pickle_read(&p, (const uint8_t *)good, sizeof good - 1, false, "p", NULL), GOPRO_OK);
+    assert_int_equal(gp_pickle_read(&p, (const uint8_t *)good, sizeof good - 1, &gp_torch_types, "p", NULL), GOPRO_OK);
     assert_int_equal(p.used, sizeof good - 1);
     assert_int_equal(p.node[p.root].kind, GP_PK_DICT);
     assert_int_equal(p.node[p.root].n, 4);
@@ -189,7 +189,7 @@ static void test_pickle(void **state)
     assert_int_equal(gp_pk_lookup(&p, p.root, "e"), GP_PK_NIL);
     gp_pickle_free(&p);
     for (size_t k = 0; k < sizeof good - 1; k++) {
-        assert_int_equal(gp_pickle_read(&p, (const uint8_t *)good, k, false, "p", NULL), GOPRO_E_FORMAT);
+        assert_int_equal(gp_pickle_read(&p, (const uint8_t *)good, k, &gp_torch_types, "p", NULL), GOPRO_E_FORMAT);
         assert_null(p.node);
     }
 }
@@ -245,7 +245,7 @@ static void test_pickle_limits(void **state)
     char *bytes = malloc(n);
     assert_non_null(bytes);
     memset(bytes, ')', n); /* five million tuples */
-    pickle_fails(bytes, n, "more values than any list of weights needs");
+    pickle_fails(bytes, n, "more values than any file of its kind needs");
     memset(bytes, 'N', n); /* the same None again and again: the stack grows, and then there is no end */
     pickle_fails(bytes, n, "ends within an operation");
     free(bytes);

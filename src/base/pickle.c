@@ -1,11 +1,9 @@
 /* pickle.c - see pickle.h.  A stack machine whose only effect is to add nodes; limits on nodes, memo and stack bound its memory.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "weights/pickle.h"
+#include "base/pickle.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "weights/pickle_types.h"
 
 enum { MAX_NODES = 1 << 22, MAX_NAME = 256 };
 
@@ -15,7 +13,8 @@ typedef struct machine {
     size_t size, at;
     uint32_t *stack, *mark, *memo; /* memo: node + 1, 0 for none */
     uint32_t n_stack, cap_stack, n_mark, cap_mark, cap_memo, n_memo;
-    bool script, stop;
+    const gp_pk_types *types;
+    bool stop;
     const char *label;
     gopro_error *err;
 } machine;
@@ -29,7 +28,7 @@ static gopro_status bad(const machine *m, const char *what)
 static gopro_status room(const machine *m, void *array, uint32_t n, uint32_t *cap, size_t size)
 {
     if (n < *cap) return GOPRO_OK;
-    if (n >= 4u * MAX_NODES) return bad(m, "holds more values than any list of weights needs");
+    if (n >= 4u * MAX_NODES) return bad(m, "holds more values than any file of its kind needs");
     uint32_t more = *cap ? 2 * *cap : 256;
     void *old, *grown;
     memcpy(&old, array, sizeof old); /* array points to a pointer of some type */
@@ -52,7 +51,7 @@ static gopro_status push(machine *m, uint32_t node)
 static gopro_status push_new(machine *m, gp_pk v)
 {
     gp_pickle *p = m->p;
-    if (p->n_node >= MAX_NODES) return bad(m, "holds more values than any list of weights needs");
+    if (p->n_node >= MAX_NODES) return bad(m, "holds more values than any file of its kind needs");
     GP_TRY(room(m, &p->node, p->n_node, &p->cap_node, sizeof *p->node));
     p->node[p->n_node] = v;
     return push(m, p->n_node++);
@@ -150,12 +149,14 @@ static gopro_status long_number(machine *m)
 
 static gopro_status push_type(machine *m, const char *module, size_t n_module, const char *name, size_t n_name)
 {
-    int row = gp_pk_type_find(module, n_module, name, n_name, m->script);
-    if (row >= 0) return push_new(m, (gp_pk){.kind = GP_PK_TYPE, .i = row});
+    gp_pk_use use = GP_USE_OBJECT;
+    int row = m->types->find(module, n_module, name, n_name, &use);
+    if (row >= 0) return push_new(m, (gp_pk){.kind = GP_PK_TYPE, .i = row, .first = (uint32_t)use});
     return gp_fail(m->err, GOPRO_E_FORMAT,
-                   "%s: pickle, byte %zu: asks for '%.*s.%.*s', which no list of weights needs; it was refused and nothing was executed "
-                   "(if the file is from a source you trust, save its state dict as safetensors)",
-                   m->label, m->at, (int)gp_min_size(n_module, 120), module, (int)gp_min_size(n_name, 120), name);
+                   "%s: pickle, byte %zu: asks for '%.*s.%.*s', which no %s needs; it was refused and nothing was executed "
+                   "(if the file is from a source you trust, %s)",
+                   m->label, m->at, (int)gp_min_size(n_module, 120), module, (int)gp_min_size(n_name, 120), name, m->types->owner,
+                   m->types->advice);
 }
 
 static gopro_status global_line(machine *m, const char **s, size_t *n)
@@ -213,7 +214,7 @@ static gopro_status reduce(machine *m)
     gp_pk *node = m->p->node;
     if (node[callee].kind != GP_PK_TYPE || node[args].kind != GP_PK_TUPLE) return bad(m, "calls something that is no type on the list");
     uint32_t first = gp_pk_item(m->p, args, 0);
-    switch (gp_pk_type_use(node[callee].i)) {
+    switch ((gp_pk_use)node[callee].first) {
     case GP_USE_TENSOR: {
         gp_pk t = node[args];
         t.kind = GP_PK_TENSOR;
@@ -240,7 +241,7 @@ static gopro_status new_object(machine *m)
     GP_TRY(pop(m, &type));
     if (m->p->node[type].kind != GP_PK_TYPE || m->p->node[args].kind != GP_PK_TUPLE)
         return bad(m, "makes an object of no type on the list");
-    bool ordered = gp_pk_type_use(m->p->node[type].i) == GP_USE_ORDERED;
+    bool ordered = m->p->node[type].first == GP_USE_ORDERED;
     return push_new(m, (gp_pk){.kind = ordered ? GP_PK_DICT : GP_PK_OBJECT});
 }
 
@@ -329,7 +330,7 @@ static gopro_status memo_put(machine *m, uint64_t i)
 {
     uint32_t v;
     GP_TRY(top(m, &v));
-    if (i >= MAX_NODES) return bad(m, "the memo is numbered higher than any list of weights needs");
+    if (i >= MAX_NODES) return bad(m, "the memo is numbered higher than any file of its kind needs");
     if (i >= m->cap_memo) {
         uint32_t cap = m->cap_memo ? m->cap_memo : 256;
         while (cap <= i) cap *= 2;
@@ -468,8 +469,8 @@ static gopro_status step_object(machine *m, uint8_t op)
         return persistent(m);
     default:
         m->at--;
-        return gp_fail(m->err, GOPRO_E_FORMAT, "%s: pickle, byte %zu: operation 0x%02x is refused; lists of weights do not need it",
-                       m->label, m->at, op);
+        return gp_fail(m->err, GOPRO_E_FORMAT, "%s: pickle, byte %zu: operation 0x%02x is refused; no %s needs it", m->label, m->at, op,
+                       m->types->owner);
     }
 }
 
@@ -491,10 +492,10 @@ static gopro_status run(machine *m)
     return GOPRO_OK;
 }
 
-gopro_status gp_pickle_read(gp_pickle *p, const uint8_t *data, size_t size, bool script, const char *label, gopro_error *err)
+gopro_status gp_pickle_read(gp_pickle *p, const uint8_t *data, size_t size, const gp_pk_types *types, const char *label, gopro_error *err)
 {
     *p = (gp_pickle){0};
-    machine m = {.p = p, .data = data, .size = size, .script = script, .label = label, .err = err};
+    machine m = {.p = p, .data = data, .size = size, .types = types, .label = label, .err = err};
     gopro_status st = run(&m);
     free(m.stack);
     free(m.mark);

@@ -1,10 +1,9 @@
-/* pickle_types.c - the list of types, and looking into what a pickle held.
+/* torch_types.c - see torch_types.h.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "weights/pickle_types.h"
+#include "weights/torch_types.h"
 
 #include <string.h>
 
-#include "weights/pickle.h"
 #include "weights/safetensors.h"
 
 static const struct {
@@ -49,66 +48,39 @@ static const struct {
     {"numpy._core.multiarray", "_reconstruct", GP_USE_OBJECT, -1},
     {"__torch__", NULL, GP_USE_OBJECT, -1}, /* the last row: classes of a TorchScript archive */
 };
+#define SCRIPT_CLASS ((int)GP_COUNT(types) - 1)
 
 static bool is(const char *s, size_t n, const char *want)
 {
     return strlen(want) == n && memcmp(s, want, n) == 0;
 }
 
-int gp_pk_type_find(const char *module, size_t n_module, const char *name, size_t n_name, bool script)
+static int find(const char *module, size_t n_module, const char *name, size_t n_name, gp_pk_use *use)
 {
-    int last = (int)GP_COUNT(types) - 1;
-    for (int i = 0; i < last; i++)
-        if (is(module, n_module, types[i].module) && is(name, n_name, types[i].name)) return i;
-    bool prefix = n_module >= 9 && memcmp(module, "__torch__", 9) == 0 && (n_module == 9 || module[9] == '.');
-    return script && prefix ? last : -1;
+    for (int i = 0; i < SCRIPT_CLASS; i++) {
+        if (!is(module, n_module, types[i].module) || !is(name, n_name, types[i].name)) continue;
+        *use = types[i].use;
+        return i;
+    }
+    return -1;
 }
 
-gp_pk_use gp_pk_type_use(int64_t row)
+static int find_script(const char *module, size_t n_module, const char *name, size_t n_name, gp_pk_use *use)
 {
-    return types[row].use;
+    const char *prefix = types[SCRIPT_CLASS].module;
+    const size_t n = strlen(prefix);
+    const int i = find(module, n_module, name, n_name, use);
+    if (i >= 0 || n_module < n || memcmp(module, prefix, n) != 0 || (n_module > n && module[n] != '.')) return i;
+    *use = types[SCRIPT_CLASS].use;
+    return SCRIPT_CLASS;
 }
 
-int gp_pk_type_dtype(int64_t row)
-{
-    return types[row].dtype;
-}
-
-/* ---- looking into a pickle ---- */
-
-uint32_t gp_pk_item(const gp_pickle *p, uint32_t node, uint32_t i)
-{
-    const gp_pk *v = &p->node[node];
-    bool has = v->kind == GP_PK_TUPLE || v->kind == GP_PK_LIST || v->kind >= GP_PK_STORAGE;
-    if (!has || i >= v->n) return GP_PK_NIL;
-    uint32_t c = v->first;
-    while (i--) c = p->cell[c].next;
-    return p->cell[c].value;
-}
-
-bool gp_pk_is_text(const gp_pickle *p, uint32_t node, const char *text)
-{
-    return node != GP_PK_NIL && p->node[node].kind == GP_PK_TEXT && is(p->node[node].s, (size_t)p->node[node].i, text);
-}
-
-uint32_t gp_pk_lookup(const gp_pickle *p, uint32_t dict, const char *key)
-{
-    if (dict == GP_PK_NIL || p->node[dict].kind != GP_PK_DICT) return GP_PK_NIL;
-    uint32_t found = GP_PK_NIL;
-    for (uint32_t k = 0, c = p->node[dict].first; k < p->node[dict].n; k++, c = p->cell[c].next)
-        if (gp_pk_is_text(p, p->cell[c].key, key)) found = p->cell[c].value; /* the last one set counts */
-    return found;
-}
-
-bool gp_pk_int(const gp_pickle *p, uint32_t node, size_t *v)
-{
-    if (node == GP_PK_NIL || p->node[node].kind != GP_PK_INT || p->node[node].i < 0) return false;
-    *v = (size_t)p->node[node].i;
-    return true;
-}
+#define OWNER  "list of weights"
+#define ADVICE "save its state dict as safetensors"
+const gp_pk_types gp_torch_types = {find, OWNER, ADVICE}, gp_torch_script_types = {find_script, OWNER, ADVICE};
 
 int gp_pk_storage_dtype(const gp_pickle *p, uint32_t node)
 {
     if (node == GP_PK_NIL || p->node[node].kind != GP_PK_TYPE) return -1;
-    return gp_pk_type_dtype(p->node[node].i);
+    return types[p->node[node].i].dtype;
 }

@@ -1,4 +1,4 @@
-/* pickle.h - Python's pickle format read as data: nothing is imported, called or executed, and what is not on the list is refused by name.
+/* pickle.h - Python's pickle format read as data: nothing is imported, called or executed; types that a reader does not know are refused.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef GP_PICKLE_H
 #define GP_PICKLE_H
@@ -15,7 +15,7 @@ typedef enum gp_pk_kind {
     GP_PK_TUPLE,
     GP_PK_LIST,
     GP_PK_DICT,
-    GP_PK_TYPE,    /* a name on the list */
+    GP_PK_TYPE,    /* a name on the reader's list: its row and, in `first`, its use */
     GP_PK_STORAGE, /* a persistent id: its tuple's items */
     GP_PK_TENSOR,  /* _rebuild_tensor_v2: its arguments */
     GP_PK_OBJECT   /* anything else that is built: at most one item, its state */
@@ -29,6 +29,22 @@ typedef struct gp_pk {
     int64_t i;            /* number; length of the text; of a type: its row */
 } gp_pk;
 
+/* What calling a type, or making an object of it, comes to. */
+typedef enum gp_pk_use {
+    GP_USE_TENSOR,  /* its arguments */
+    GP_USE_FIRST,   /* its first argument */
+    GP_USE_ORDERED, /* a dictionary */
+    GP_USE_STORAGE, /* named, never called */
+    GP_USE_OBJECT   /* an object whose state may be read */
+} gp_pk_use;
+
+/* The types that a pickle may name. */
+typedef struct gp_pk_types {
+    int (*find)(const char *module, size_t n_module, const char *name, size_t n_name, gp_pk_use *use); /* the row, or -1: refused */
+    const char *owner;  /* for messages: which things have no need of what was refused, "no list of weights needs" */
+    const char *advice; /* what a user who trusts the file can do */
+} gp_pk_types;
+
 typedef struct gp_pk_cell {
     uint32_t key, value, next; /* nodes, and the next cell */
 } gp_pk_cell;
@@ -40,8 +56,8 @@ typedef struct gp_pickle {
     size_t used; /* bytes of the input up to the end of the pickle */
 } gp_pickle;
 
-/* script: TorchScript, whose classes are called __torch__....  FORMAT errors name the byte, and the type or operation that was refused. */
-gopro_status gp_pickle_read(gp_pickle *p, const uint8_t *data, size_t size, bool script, const char *label, gopro_error *err);
+/* FORMAT errors name the byte, and the type or operation that was refused. */
+gopro_status gp_pickle_read(gp_pickle *p, const uint8_t *data, size_t size, const gp_pk_types *types, const char *label, gopro_error *err);
 void gp_pickle_free(gp_pickle *p);
 
 #define GP_PK_NIL UINT32_MAX
@@ -49,6 +65,5 @@ uint32_t gp_pk_item(const gp_pickle *p, uint32_t node, uint32_t i);        /* of
 uint32_t gp_pk_lookup(const gp_pickle *p, uint32_t dict, const char *key); /* the value, or NIL; also where dict is no dictionary */
 bool gp_pk_is_text(const gp_pickle *p, uint32_t node, const char *text);
 bool gp_pk_int(const gp_pickle *p, uint32_t node, size_t *v); /* a whole number of at least 0 */
-int gp_pk_storage_dtype(const gp_pickle *p, uint32_t node);   /* gp_dtype of a storage type, or -1 */
 
 #endif
