@@ -1,14 +1,13 @@
 /* run.c - training, testing and prediction of the public interface: arguments are checked, results copied, nothing else.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/api.h"
-#include "base/file.h"
 #include "base/str.h"
 #include "eval/predict.h"
 #include "eval/select.h"
+#include "train/run_record.h"
 
 static gopro_status null_argument(gopro_error *err, const char *names)
 {
@@ -193,71 +192,14 @@ gopro_status gopro_predict_memory(gopro_predictor *predictor, const void *image,
     return st;
 }
 
-#define MAX_RUN_BYTES ((size_t)1 << 20)
-
-static gopro_status read_run(json_t **j, const char *run, gopro_error *err)
-{
-    json_error_t je;
-    char *path = gp_path_join(run, "run.json"), *text = NULL;
-    size_t n = 0;
-    *j = NULL;
-    if (!path) return gp_fail_nomem(err, 0, "a path");
-    gopro_status st = GOPRO_OK;
-    if (!gp_path_exists(path))
-        st = gp_fail(err, GOPRO_E_WEIGHTS, "'%s' is not a run folder: it holds no run.json", run);
-    else if (gp_read_file(&text, &n, path, MAX_RUN_BYTES, err) != GOPRO_OK)
-        st = gp_fail_in(err, GOPRO_E_WEIGHTS, "run folder");
-    else if (!(*j = json_loadb(text, n, 0, &je)))
-        st = gp_fail(err, GOPRO_E_WEIGHTS, "%s:%d: %s", path, je.line, je.text);
-    free(text);
-    free(path);
-    return st;
-}
-
 gopro_status gopro_run_paths(char **model, char **data, const char *run, gopro_error *err)
 {
-    json_t *j;
     if (!model || !data || !run) return null_argument(err, "model, data and run");
-    *model = *data = NULL;
-    GP_TRY(read_run(&j, run, err));
-    const char *m = json_string_value(json_object_get(j, "model_path")), *d = json_string_value(json_object_get(j, "data_path"));
-    if (m) *model = gp_strdup(m);
-    if (d) *data = gp_strdup(d);
-    json_decref(j);
-    return GOPRO_OK;
-}
-
-static gopro_status take_over(gopro_config *config, const json_t *from, const char *const *name, size_t n, gopro_error *err)
-{
-    for (size_t i = 0; i < n; i++) {
-        const char *value = json_string_value(json_object_get(from, name[i]));
-        if (value) GP_TRY(gp_options_set_default(config->o, name[i], value, err));
-    }
-    return GOPRO_OK;
-}
-
-static bool same_place(const char *path, const char *recorded)
-{
-    char *real = realpath(path, NULL);
-    const bool same = recorded && strcmp(real ? real : path, recorded) == 0;
-    free(real);
-    return same;
+    return gp_run_record_paths(model, data, run, err);
 }
 
 gopro_status gopro_config_from_run(gopro_config *config, const char *run, const char *data, gopro_error *err)
 {
-    static const char *const model[] = {"precision", "model.activation", "model.v_heads", "model.t_heads", "data.scaled_decode"};
-    static const char *const model_file[] = {"model.tokenizer"};
-    static const char *const own[] = {"data.split_seed", "data.skip_bad"}, *const own_file[] = {"data.class_names", "data.any_path"};
-    json_t *j;
     if (!config || !run) return null_argument(err, "config and run");
-    GP_TRY(read_run(&j, run, err));
-    const json_t *identity = json_object_get(j, "identity"), *with = json_object_get(j, "read_with");
-    const bool its_own = !data || same_place(data, json_string_value(json_object_get(j, "data_path")));
-    gopro_status st = take_over(config, identity, model, GP_COUNT(model), err);
-    if (st == GOPRO_OK) st = take_over(config, with, model_file, GP_COUNT(model_file), err);
-    if (st == GOPRO_OK && its_own) st = take_over(config, identity, own, GP_COUNT(own), err);
-    if (st == GOPRO_OK && its_own) st = take_over(config, with, own_file, GP_COUNT(own_file), err);
-    json_decref(j);
-    return st == GOPRO_OK ? st : gp_fail_in(err, GOPRO_E_WEIGHTS, "%s/run.json", run);
+    return gp_run_record_options(config->o, run, data, err);
 }

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "eval/plan.h"
+#include "train/json_file.h"
 
 #define GP_PLAN_SCHEMA 1
 
@@ -132,14 +133,13 @@ static bool lists_read(gp_plan *p, const json_t *j)
 
 gopro_status gp_plan_read(gp_plan **p, const char *out, const char *name, gopro_error *err)
 {
-    json_error_t je;
     json_t *j = NULL;
     gp_plan *x = calloc(1, sizeof *x);
     char *path = gp_sprintf("%s/%s/plan.json", out, name);
     *p = x;
     gopro_status st = x && path ? GOPRO_OK : gp_fail_nomem(err, 0, "a plan");
     if (st == GOPRO_OK && !gp_path_exists(path)) st = gp_fail(err, GOPRO_E_INVALID, "'%s' is not there; no protocol was run to it", path);
-    if (st == GOPRO_OK && !(j = json_load_file(path, 0, &je))) st = gp_fail(err, GOPRO_E_FORMAT, "%s:%d: %s", path, je.line, je.text);
+    if (st == GOPRO_OK) st = gp_json_read(&j, path, err);
     if (st != GOPRO_OK) goto out;
     const char *protocol = json_string_value(json_object_get(j, "protocol")), *hash = json_string_value(json_object_get(j, "backbone"));
     bool ok =

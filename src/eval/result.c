@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "eval/run.h"
 #include "eval/select.h"
+#include "train/json_file.h"
 
 #define GP_RESULT_SCHEMA 1
 
@@ -91,9 +92,7 @@ static void scores_read(gp_scores *s, const json_t *o)
 /* A JSON file of our schema. */
 static gopro_status load(json_t **j, const char *path, gopro_error *err)
 {
-    json_error_t je;
-    *j = json_load_file(path, 0, &je);
-    if (!*j) return gp_fail(err, GOPRO_E_FORMAT, "%s:%d: %s", path, je.line, je.text);
+    GP_TRY(gp_json_read(j, path, err));
     if (json_integer_value(json_object_get(*j, "schema")) == GP_RESULT_SCHEMA) return GOPRO_OK;
     json_decref(*j);
     *j = NULL;

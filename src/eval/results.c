@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "train/json_file.h"
 
 void gp_results_free(gp_results **r)
 {
@@ -35,7 +36,8 @@ const gp_cell *gp_results_at(const gp_results *r, size_t data, size_t entry, siz
 static gopro_status add_failure(gp_results *r, const char *path, const gp_unit *u, const char *target, gopro_error *err)
 {
     char what[256], *text = NULL;
-    json_t *j = json_load_file(path, 0, NULL);
+    json_t *j = NULL;
+    gp_json_read(&j, path, NULL);
     const char *message = json_string_value(json_object_get(j, "message"));
     json_int_t code = json_integer_value(json_object_get(j, "status"));
     gp_unit_text(what, sizeof what, r->plan, u);

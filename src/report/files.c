@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "report/report.h"
+#include "train/json_file.h"
 
 void gp_csv_field(gp_str *out, const char *s)
 {
@@ -170,11 +171,8 @@ gopro_status gp_report_per_class_csv(gp_str *out, const gp_results *r, gopro_err
                 if (gp_results_at(r, d, e, s)->state != GP_CELL_DONE) continue;
                 const gp_unit *u = gp_plan_unit(p, d, e, s);
                 char *path = b2n || d == 0 ? gp_unit_file(p, u, "result.json") : gp_test_file(p, u, d, false);
-                json_error_t je;
-                json_t *j = path ? json_load_file(path, 0, &je) : NULL;
-                gopro_status st = j      ? GOPRO_OK
-                                  : path ? gp_fail(err, GOPRO_E_FORMAT, "%s:%d: %s", path, je.line, je.text)
-                                         : gp_fail_nomem(err, 0, "a path");
+                json_t *j = NULL;
+                gopro_status st = path ? gp_json_read(&j, path, err) : gp_fail_nomem(err, 0, "a path");
                 const json_t *test = json_object_get(j, "test");
                 class_lines(out, r, test, d, e, s, b2n ? "base" : "all");
                 if (b2n) class_lines(out, r, test, d, e, s, "new");
