@@ -68,6 +68,12 @@ static gopro_status open_regular(int *fd, gp_stamp *stamp, const char *path, gop
     return GOPRO_E_IO;
 }
 
+gopro_status gp_open_read(int *fd, const char *path, gopro_error *err)
+{
+    gp_stamp stamp;
+    return open_regular(fd, &stamp, path, err);
+}
+
 gopro_status gp_map_open(gp_map *m, const char *path, gopro_error *err)
 {
     int fd;

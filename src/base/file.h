@@ -29,6 +29,9 @@ void gp_map_close(gp_map *m);
 /* The pages leave memory until they are read again: for files that were read once, so that they do not count as used. */
 void gp_map_drop_pages(const gp_map *m);
 
+/* A regular file, to be closed with close(); anything else is refused, a named pipe without waiting for a writer. */
+gopro_status gp_open_read(int *fd, const char *path, gopro_error *err);
+
 /* Whole file into malloc'ed memory with a NUL after it (not counted); FORMAT error above max_bytes, IO error if it is written to meanwhile
  * (what is added at its end is left for another time). */
 gopro_status gp_read_file(char **data, size_t *size, const char *path, size_t max_bytes, gopro_error *err);

@@ -3,7 +3,6 @@
 #include "data/bytes.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -40,8 +39,8 @@ static gopro_status member_bytes(char *to, const char *file, const gp_item *it, 
 {
     uint8_t h[512];
     uint64_t size = 0;
-    const int fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return gp_fail_errno(err, "could not open", file);
+    int fd;
+    GP_TRY(gp_open_read(&fd, file, err));
     const bool ok = read_at(fd, h, sizeof h, it->offset - 512) && gp_tar_header_ok(h, &size) && (size == it->size || size == 0) &&
                     read_at(fd, to, it->size, it->offset);
     close(fd);

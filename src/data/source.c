@@ -1,8 +1,8 @@
 /* source.c - what a dataset's path means: a folder, a list, an archive, one of the field's datasets; and which reader it needs.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/str.h"
@@ -129,10 +129,11 @@ static gopro_status folder_kind(gp_source *s, gopro_error *err)
 static gopro_status file_kind(gp_source *s, gopro_error *err)
 {
     uint8_t head[512] = {0};
-    FILE *f = fopen(s->path, "rbe");
-    const size_t n = f ? fread(head, 1, sizeof head, f) : 0;
-    if (f) fclose(f);
-    if (!f) return gp_fail(err, GOPRO_E_DATA, "'%s' cannot be opened", s->path);
+    int fd;
+    if (gp_open_read(&fd, s->path, err) != GOPRO_OK) return gp_fail_in(err, GOPRO_E_DATA, "dataset");
+    const ssize_t got = read(fd, head, sizeof head);
+    const size_t n = got > 0 ? (size_t)got : 0;
+    close(fd);
     size_t i = n >= 3 && memcmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     while (i < n && (head[i] == ' ' || head[i] == '\n' || head[i] == '\r' || head[i] == '\t')) i++;
     if (n >= 2 && head[0] == 0x1f && head[1] == 0x8b)

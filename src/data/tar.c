@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/str.h"
 #include "data/dataset_int.h"
 #include "data/tar.h"
@@ -359,16 +361,15 @@ static gopro_status read_all(gp_rows *r, tar *t, sample *s, const char *archive,
 
 gopro_status gp_rows_from_tar(gp_rows *r, const char *path, const char *name, gp_part part, gp_names **names, gopro_error *err)
 {
-    tar t = {.path = path, .f = fopen(path, "rbe")};
+    tar t = {.path = path};
     sample s = {0};
     struct stat sb;
-    if (!t.f) {
-        gp_fail_errno(err, "could not open", path);
-        return gp_fail_in(err, GOPRO_E_DATA, "dataset");
-    }
+    int fd;
+    if (gp_open_read(&fd, path, err) != GOPRO_OK) return gp_fail_in(err, GOPRO_E_DATA, "dataset");
     gopro_status st = GOPRO_OK;
-    if (fstat(fileno(t.f), &sb) != 0 || !S_ISREG(sb.st_mode)) {
-        st = gp_fail(err, GOPRO_E_DATA, "'%s' is not a regular file", path);
+    if (fstat(fd, &sb) != 0 || !(t.f = fdopen(fd, "rb"))) {
+        st = gp_fail_errno(err, "could not open", path);
+        close(fd);
     } else {
         t.size = (uint64_t)sb.st_size;
         st = read_all(r, &t, &s, name, part, names, err);
@@ -376,7 +377,7 @@ gopro_status gp_rows_from_tar(gp_rows *r, const char *path, const char *name, gp
     free_sample(&s);
     gp_str_free(&t.name);
     gp_str_free(&t.long_name);
-    fclose(t.f);
+    if (t.f) fclose(t.f);
     r->b->order = "the archive's";
     return st;
 }

@@ -280,6 +280,16 @@ expect 3 "abs.tar': the path '/etc/a/x.png' is not allowed" "$gopro" data check 
 gzip -k pool.tar
 expect 3 "pool.tar.gz' is compressed" "$gopro" data check pool.tar.gz
 
+# A named pipe is no list, whatever it is called, and nobody waits for what may come through it.
+mkdir pipes
+for f in list.csv list.tar split.json list; do
+    mkfifo pipes/$f
+    expect 3 "could not open 'pipes/$f': not a regular file" timeout -s KILL 20 "$gopro" data check pipes/$f
+done
+expect 3 "could not open 'pipes/list': not a regular file" timeout -s KILL 20 "$gopro" data draw dtd --root root --import pipes/list
+mkdir tars && mv pipes/list.tar tars/1.tar
+expect 3 "could not open 'tars/1.tar': not a regular file" timeout -s KILL 20 "$gopro" data check tars
+
 # Paths that lead out, unless they are allowed.
 printf 'path,label\npool/train/red square/000.png,a\n../x/1.png,b\n' >out.csv
 expect 3 "out.csv' line 3: the path '../x/1.png' is not allowed: it leads out" "$gopro" data check out.csv
