@@ -40,22 +40,34 @@ static int tsne_flags(cli *c, gp_atlas_request *q)
     return 0;
 }
 
-/* The runs in the order given, zero-shot CLIP before them; data: of the first run that says where its data was. */
-static gopro_status sources(cli *c, gp_atlas_source *s, char **model, char **data, gopro_error *err)
+/* What becomes of the command line for one run. */
+typedef struct origin {
+    char *model;
+    gopro_config config; /* with what the run recorded */
+} origin;
+
+/* The runs in the order given, zero-shot CLIP before them as the first run's model is; data: of the first run that says where it was. */
+static gopro_status sources(cli *c, gp_atlas_source *s, origin *from, char **data, gopro_error *err)
 {
     size_t zero = cli_flag_value(c, "zeroshot") ? 1 : 0;
     const char *fixed = cli_flag_value(c, "model");
     for (size_t i = 0; i < c->n_arg; i++) {
         char *d = NULL;
-        GP_TRY(gopro_run_paths(&model[i], &d, c->arg[i], err));
-        if (i == 0) GP_TRY(gopro_config_from_run(c->config, c->arg[i], cli_flag_value(c, "data"), err)); /* all are looked at alike */
-        s[zero + i] = (gp_atlas_source){.run = c->arg[i], .model = fixed ? fixed : model[i] ? model[i] : cli_model_folder(c)};
+        GP_TRY(gopro_run_paths(&from[i].model, &d, c->arg[i], err));
         if (*data)
             free(d);
         else
             *data = d;
+        from[i].config.o = gp_options_clone(c->config->o);
+        if (!from[i].config.o) return gp_fail_nomem(err, 0, "options");
+        GP_TRY(gopro_config_from_run(&from[i].config, c->arg[i], cli_flag_value(c, "data"), err));
+        s[zero + i] = (gp_atlas_source){.run = c->arg[i],
+                                        .model = fixed           ? fixed
+                                                 : from[i].model ? from[i].model
+                                                                 : cli_model_folder(c),
+                                        .opt = from[i].config.o};
     }
-    if (zero) s[0] = (gp_atlas_source){.model = c->n_arg ? s[1].model : cli_model_folder(c)};
+    if (zero) s[0] = (gp_atlas_source){.model = c->n_arg ? s[1].model : cli_model_folder(c), .opt = c->n_arg ? s[1].opt : c->config->o};
     return GOPRO_OK;
 }
 
@@ -86,9 +98,10 @@ int cmd_tsne(cli *c)
     int status = tsne_flags(c, &q);
     if (status != 0) return status;
     gp_atlas_source *s = calloc(n, sizeof *s);
-    char **model = calloc(n, sizeof *model);
-    gopro_status st = s && model ? sources(c, s, model, &run_data, &err) : gp_fail_nomem(&err, n * sizeof *s, "the runs");
+    origin *from = calloc(n, sizeof *from);
+    gopro_status st = s && from ? sources(c, s, from, &run_data, &err) : gp_fail_nomem(&err, n * sizeof *s, "the runs");
     q.source = s;
+    if (c->n_arg && st == GOPRO_OK) q.opt = from[0].config.o; /* the images are those of the first run's data */
     q.data = data ? data : run_data;
     if (st == GOPRO_OK && !q.data) {
         status = cli_usage(c, "no run says where its data is; --data is needed");
@@ -99,8 +112,11 @@ int cmd_tsne(cli *c)
         if (st != GOPRO_OK) status = cli_fail(c, st, &err);
     }
     gp_atlas_free(&m);
-    for (size_t i = 0; model && i < c->n_arg; i++) free(model[i]);
-    free(model);
+    for (size_t i = 0; from && i < c->n_arg; i++) {
+        free(from[i].model);
+        gp_options_free(&from[i].config.o);
+    }
+    free(from);
     free(s);
     free(run_data);
     return status;

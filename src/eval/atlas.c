@@ -22,7 +22,7 @@ typedef struct work {
     gp_labelset labels;
     gp_item *item; /* [m->n] the chosen images */
     gp_backbone *bb;
-    const char *loaded; /* the folder of bb */
+    const gp_atlas_source *loaded; /* the source that bb is of */
 } work;
 
 void gp_atlas_free(gp_atlas **m)
@@ -78,22 +78,40 @@ static gopro_status choose(work *x, gopro_error *err)
     return GOPRO_OK;
 }
 
-static gopro_status load_model(work *x, const char *folder, gopro_error *err)
+static bool same_value(const gp_options *a, const gp_options *b, size_t i)
 {
-    if (x->loaded && strcmp(x->loaded, folder) == 0) return GOPRO_OK;
+    char *u = gp_option_text(a, i), *v = gp_option_text(b, i);
+    const bool same = u && v && strcmp(u, v) == 0;
+    free(u);
+    free(v);
+    return same;
+}
+
+/* One folder may be read in two ways. */
+static bool same_model(const gp_atlas_source *a, const gp_atlas_source *b)
+{
+    bool same = strcmp(a->model, b->model) == 0;
+    for (size_t i = 0; same && i < gp_n_opts; i++)
+        if (strcmp(gp_opts[i].name, "precision") == 0 || strncmp(gp_opts[i].name, "model.", 6) == 0) same = same_value(a->opt, b->opt, i);
+    return same;
+}
+
+static gopro_status load_model(work *x, const gp_atlas_source *s, gopro_error *err)
+{
+    if (x->loaded && same_model(x->loaded, s)) return GOPRO_OK;
     gp_backbone_free(&x->bb);
     x->loaded = NULL;
-    GP_TRY(gp_backbone_load(&x->bb, folder, x->q->opt, err));
-    x->loaded = folder;
+    GP_TRY(gp_backbone_load(&x->bb, s->model, s->opt, err));
+    x->loaded = s;
     return GOPRO_OK;
 }
 
-static gopro_status features(gp_features **f, const work *x, gp_learner *l, bool stats, gopro_error *err)
+static gopro_status features(gp_features **f, const work *x, const gp_atlas_source *s, gp_learner *l, bool stats, gopro_error *err)
 {
     const gp_atlas_request *q = x->q;
     gp_features_request r = {.model = x->bb->model, .precision = x->bb->precision, .root = x->data->root, .item = x->item, .n = x->m->n};
     r.stats = stats;
-    r.scaled_decode = gp_opt_bool(q->opt, "data.scaled_decode");
+    r.scaled_decode = gp_opt_bool(s->opt, "data.scaled_decode");
     r.skip_bad = gp_opt_bool(q->opt, "data.skip_bad");
     r.cache_dir = q->cache;
     r.cache_bytes = (size_t)gp_opt_int(q->opt, "test.cache_mib") << 20;
@@ -127,17 +145,17 @@ static gopro_status embed_batch(gp_learner *l, float *out, const gp_features *f,
     return gp_learner_embed(l, out, feat, mu, sigma, n, err);
 }
 
-static gopro_status embed_all(work *x, gp_learner *l, float **out, size_t *embed, gopro_error *err)
+static gopro_status embed_all(work *x, const gp_atlas_source *s, gp_learner *l, float **out, size_t *embed, gopro_error *err)
 {
     bool stats = l && (l->method->wants & GP_WANT_STATS) != 0;
     size_t batch = (size_t)gp_opt_int(x->q->opt, "test.batch");
     gp_features *f = NULL;
     float *buf = NULL;
-    gopro_status st = features(&f, x, l, stats, err);
+    gopro_status st = features(&f, x, s, l, stats, err);
     if (st == GOPRO_OK && f->n_bad > 0) {
         drop_bad(x, f);
         gp_features_free(&f);
-        st = features(&f, x, l, stats, err);
+        st = features(&f, x, s, l, stats, err);
     }
     if (st != GOPRO_OK) return st;
     *embed = f->embed;
@@ -188,7 +206,7 @@ static gopro_status one_run(work *x, size_t at, gopro_error *err)
     uint32_t *label = NULL;
     size_t E = 0;
     gopro_status st;
-    GP_CHECK(load_model(x, s->model, err));
+    GP_CHECK(load_model(x, s, err));
     if (s->run) GP_CHECK(open_learner(&l, x, s, err));
     const gp_method *method = l ? l->method : gp_method_find("zeroshot");
     r->title = gp_strdup(method->title);
@@ -200,7 +218,7 @@ static gopro_status one_run(work *x, size_t at, gopro_error *err)
         goto out;
     }
     if (x->w) gp_logf(&x->w->log, GP_LOG_INFO, "%s%s%s", r->title, s->run ? ": " : "", r->run);
-    GP_CHECK(embed_all(x, l, &v, &E, err));
+    GP_CHECK(embed_all(x, s, l, &v, &E, err));
     label = malloc((x->m->n + 1) * sizeof *label);
     if (!label) {
         st = gp_fail_nomem(err, x->m->n * sizeof *label, "labels");

@@ -8,12 +8,13 @@
 #include "train/backbone.h"
 
 typedef struct gp_atlas_source {
-    const char *run;   /* folder with prompt.safetensors; NULL: the features of CLIP without training */
-    const char *model; /* its model folder */
+    const char *run;       /* folder with prompt.safetensors; NULL: the features of CLIP without training */
+    const char *model;     /* its model folder */
+    const gp_options *opt; /* how its model and the images are read: precision, model.*, data.scaled_decode */
 } gp_atlas_source;
 
 typedef struct gp_atlas_request {
-    const gp_options *opt; /* threads, precision, rules of data, test.batch, seed (of the choice of images and the start) */
+    const gp_options *opt; /* rules of data, test.batch, seed (of the choice of images and the start) */
     const gp_atlas_source *source;
     size_t n_sources;
     const char *data, *cache; /* cache may be NULL */

@@ -48,6 +48,19 @@ expect 0 '20 of 36 test images, 3 classes \(base\)' "$gopro" tsne one --subset b
 cp few/tsne.csv few.csv
 expect 0 '20 of 36' "$gopro" tsne one --subset base --points 20 --perplexity 5 --iterations 100 --out few seed=2
 check "another seed drew the same images" sh -c '! cmp -s few.csv few/tsne.csv'
+# Runs that read one model in two ways: each is drawn as it was trained, zero-shot CLIP as the first.
+expect 0 'HM' "$gopro" train --model m --data d --out half --subset base precision=bf16 model.activation=gelu $options
+expect 0 'all' "$gopro" tsne half --data d --out alone
+expect 0 'GOPro . half' "$gopro" tsne one half two --data d --zeroshot --out three
+expect 0 'GOPro . half' "$gopro" tsne half one --data d --zeroshot --out swapped --cache cache
+check "a run is drawn in another run's way" python3 - <<'PY'
+import json
+runs = lambda f: {r["run"]: (r["silhouette"], r["silhouette_plane"]) for r in json.load(open(f + "/tsne.json"))["runs"]}
+alone, first, three, swapped = runs("alone"), runs("fig"), runs("three"), runs("swapped")
+assert three["half"] == alone["half"] == swapped["half"]
+assert three["one"] == first["one"] == swapped["one"] and three["two"] == first["two"] and three[""] == first[""]
+assert swapped[""] != first[""]
+PY
 expect 2 'run folders are missing' "$gopro" tsne --out x
 expect 2 '--out is missing' "$gopro" tsne one
 expect 2 "points 'many'" "$gopro" tsne one --out x --points many
