@@ -46,6 +46,14 @@ loop run/run.json 2 "'run' is not empty and not a run folder" "$gopro" train --m
 loop run/run.json 4 "'run' is not a run folder" "$gopro" eval run
 loop p/b2n/plan.json 2 "plan.json' is not there" "$gopro" report p b2n
 
+# A plan whose folders lead out of it.
+cp p/b2n/plan.json kept
+for folder in ../../run runs/../../run /tmp "$PWD/run"; do
+    python3 -c 'import json, sys; j = json.load(open("kept")); j["runs"][0]["folder"] = sys.argv[1]; json.dump(j, open("p/b2n/plan.json", "w"))' "$folder"
+    expect 1 "b2n/plan.json: not a plan of this version" "$gopro" report p b2n
+done
+mv kept p/b2n/plan.json
+
 # After all that the run and the report are as they were.
 expect 0 'accuracy' "$gopro" eval run
 expect 0 'average' "$gopro" report p b2n
