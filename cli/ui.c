@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "cli.h"
 
 /* Written by the signal handler: nothing but such a variable can be. */
@@ -70,15 +71,14 @@ void cli_duration(char out[32], double s)
 static void progress_line(char *out, size_t cap, const gopro_progress *p)
 {
     char eta[32];
-    int n = 0;
     cli_duration(eta, p->eta_seconds);
-    n = snprintf(out, cap, "%s%s%s ", p->run, p->run[0] ? ": " : "", p->what);
-    if (p->epochs) n += snprintf(out + n, cap - (size_t)n, "epoch %zu/%zu, ", p->epoch, p->epochs);
-    n += snprintf(out + n, cap - (size_t)n, "%zu/%zu", p->done, p->total);
-    if (p->has_loss) n += snprintf(out + n, cap - (size_t)n, ", loss %.4f, acc %.1f %%, lr %.3g", p->loss, p->accuracy, p->learning_rate);
+    snprintf(out, cap, "%s%s%s ", p->run, p->run[0] ? ": " : "", p->what);
+    if (p->epochs) gp_cat(out, cap, "epoch %zu/%zu, ", p->epoch, p->epochs);
+    gp_cat(out, cap, "%zu/%zu", p->done, p->total);
+    if (p->has_loss) gp_cat(out, cap, ", loss %.4f, acc %.1f %%, lr %.3g", p->loss, p->accuracy, p->learning_rate);
     char rate[48] = "";
     if (p->images_per_second > 0.0) snprintf(rate, sizeof rate, ", %.4g images/s", p->images_per_second);
-    snprintf(out + n, cap - (size_t)n, "%s, %zu MiB, %s left", rate, p->peak_rss_mib, eta);
+    gp_cat(out, cap, "%s, %zu MiB, %s left", rate, p->peak_rss_mib, eta);
 }
 
 /* A plain line now and then: after 1 s, then at growing distances up to a minute, and at the end of each stage that took long. */

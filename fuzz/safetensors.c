@@ -33,11 +33,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     for (size_t i = 0; i < gp_safetensors_count(f); i++) use_tensor(f, gp_safetensors_at(f, i));
-    for (size_t i = 0; i < gp_safetensors_meta_count(f) && i < 100; i++) {
-        const char *key, *value;
-        gp_safetensors_meta_at(f, i, &key, &value);
+    const char *key, *value;
+    size_t n = 0;
+    for (void *at = NULL; gp_safetensors_meta_next(f, &at, &key, &value); n++)
         if (!key || !value || !gp_safetensors_meta(f, key)) abort();
-    }
+    if (n != gp_safetensors_meta_count(f)) abort();
     gp_safetensors_close(&f);
     return 0;
 }

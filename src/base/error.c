@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
+
 int gopro_exit_status(gopro_status status)
 {
     switch (status) {
@@ -44,6 +46,7 @@ gopro_status gp_fail(gopro_error *err, gopro_status code, const char *fmt, ...)
         va_start(ap, fmt);
         vsnprintf(err->msg, sizeof err->msg, fmt, ap);
         va_end(ap);
+        gp_plain_text(err->msg); /* names in it may come from anybody's file */
     }
     return code;
 }
@@ -60,6 +63,7 @@ gopro_status gp_fail_in(gopro_error *err, gopro_status code, const char *fmt, ..
     va_end(ap);
     size_t used = n < 0 ? 0 : gp_min_size((size_t)n, sizeof err->msg - 1);
     snprintf(err->msg + used, sizeof err->msg - used, ": %s", old);
+    gp_plain_text(err->msg);
     if (err->code == GOPRO_E_NOMEM || err->code == GOPRO_E_CANCELLED || err->code == GOPRO_E_NUMERIC) return (gopro_status)err->code;
     err->code = (int32_t)code;
     return code;

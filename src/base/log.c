@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/str.h"
+
 void gp_logf(const gp_log *l, gp_log_level level, const char *fmt, ...)
 {
     if (!l || !l->write) return;
@@ -13,6 +15,7 @@ void gp_logf(const gp_log *l, gp_log_level level, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    gp_plain_text(text);
     l->write(l->user, level, text);
 }
 

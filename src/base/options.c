@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,18 +19,6 @@ size_t gp_options_find(const gp_options *o, const char *name)
     for (size_t i = 0; i < o->n; i++)
         if (strcmp(o->table[i].name, name) == 0) return i;
     return SIZE_MAX;
-}
-
-/* Decimal digits, sign, point and exponent only: strtod alone would take "inf", "nan" and hexadecimal. */
-static bool parse_real(double *out, const char *s)
-{
-    if (s[0] == '\0' || s[strspn(s, "0123456789+-.eE")] != '\0') return false;
-    locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    if (c == (locale_t)0) return false;
-    char *end;
-    *out = strtod_l(s, &end, c);
-    freelocale(c);
-    return *end == '\0' && isfinite(*out);
 }
 
 static bool parse_digits(int64_t *out, const char *s, size_t len)
@@ -139,7 +126,7 @@ static gopro_status parse_value(gp_opt_value *v, const gp_opt *t, const char *s,
             return gp_fail(err, GOPRO_E_INVALID, "%s: %s is '%.80s', expected an integer from %.0f to %.0f", w, t->name, s, t->min, t->max);
         break;
     case GP_OPT_REAL:
-        if (!parse_real(&v->real, s) || !in_range(t, v->real))
+        if (!gp_parse_real(&v->real, s) || !in_range(t, v->real))
             return gp_fail(err, GOPRO_E_INVALID, "%s: %s is '%.80s', expected a number from %g to %g", w, t->name, s, t->min, t->max);
         break;
     case GP_OPT_CHOICE:
@@ -151,7 +138,7 @@ static gopro_status parse_value(gp_opt_value *v, const gp_opt *t, const char *s,
             return gp_fail(err, GOPRO_E_INVALID, "%s: %s is not UTF-8 without control characters of at most %d bytes", w, t->name,
                            (int)MAX_TEXT);
         v->real = 0;
-        if (t->choices && !is_choice(t->choices, s) && (!parse_real(&v->real, s) || !in_range(t, v->real)))
+        if (t->choices && !is_choice(t->choices, s) && (!gp_parse_real(&v->real, s) || !in_range(t, v->real)))
             return gp_fail(err, GOPRO_E_INVALID, "%s: %s is '%.80s', expected one of %s or a number from %g to %g", w, t->name, s,
                            t->choices, t->min, t->max);
         break;

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
 
+#include <locale.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,6 +77,45 @@ size_t gp_utf8_char(const char *text)
     }
     if (c < least[n] || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000) || c == 0xFFFE || c == 0xFFFF) return 0;
     return (c >= 0x20 && c != 0x7F) || c == '\t' || c == '\n' ? n : 0;
+}
+
+void gp_plain_text(char *s)
+{
+    char *to = s;
+    while (*s) {
+        size_t n = gp_utf8_char(s);
+        const bool plain = n > 0 && (unsigned char)s[0] >= 0x20 && !(n == 2 && (unsigned char)s[0] == 0xC2 && (unsigned char)s[1] < 0xA0);
+        if (n == 0) n = 1;
+        if (plain)
+            memmove(to, s, n);
+        else
+            *to = '?';
+        to += plain ? n : 1;
+        s += n;
+    }
+    *to = '\0';
+}
+
+void gp_cat(char *out, size_t cap, const char *fmt, ...)
+{
+    const size_t n = strnlen(out, cap);
+    if (n >= cap) return;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(out + n, cap - n, fmt, ap);
+    va_end(ap);
+}
+
+/* Decimal digits, sign, point and exponent only: strtod alone would take "inf", "nan" and hexadecimal. */
+bool gp_parse_real(double *out, const char *s)
+{
+    if (s[0] == '\0' || s[strspn(s, "0123456789+-.eE")] != '\0') return false;
+    locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+    if (c == (locale_t)0) return false;
+    char *end;
+    *out = strtod_l(s, &end, c);
+    freelocale(c);
+    return *end == '\0' && isfinite(*out);
 }
 
 char *gp_strdup(const char *s)

@@ -17,6 +17,12 @@ void gp_str_addn(gp_str *b, const char *s, size_t n);
 void gp_str_addf(gp_str *b, const char *fmt, ...) GP_PRINTF(2, 3);
 /* Bytes of the character at s if it is valid UTF-8 and no control character but tab and line end; else 0. */
 size_t gp_utf8_char(const char *s);
+/* Makes of s what a terminal may show: a '?' for every control character and for bytes that are no UTF-8. */
+void gp_plain_text(char *s);
+/* Adds to the string in out[cap], cut off where it is full. */
+void gp_cat(char *out, size_t cap, const char *fmt, ...) GP_PRINTF(3, 4);
+/* A finite decimal number and nothing else. */
+bool gp_parse_real(double *out, const char *s);
 char *gp_strdup(const char *s);
 char *gp_sprintf(const char *fmt, ...) GP_PRINTF(1, 2); /* malloc'ed */
 

@@ -26,15 +26,33 @@ void gp_predictor_free(gp_predictor **p)
     *p = NULL;
 }
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static gopro_status check_twice(const char *const *class_name, size_t K, gopro_error *err)
+{
+    const char **sorted = malloc(K * sizeof *sorted);
+    gopro_status st = sorted ? GOPRO_OK : gp_fail_nomem(err, K * sizeof *sorted, "class names");
+    if (sorted) {
+        memcpy(sorted, class_name, K * sizeof *sorted);
+        qsort(sorted, K, sizeof *sorted, by_text);
+    }
+    for (size_t k = 1; st == GOPRO_OK && k < K; k++)
+        if (strcmp(sorted[k - 1], sorted[k]) == 0) st = gp_fail(err, GOPRO_E_INVALID, "class '%s' is given twice", sorted[k]);
+    free(sorted);
+    return st;
+}
+
 static gopro_status take_classes(gp_predictor *p, const char *const *class_name, size_t K, gopro_error *err)
 {
     if (K == 0) return gp_fail(err, GOPRO_E_INVALID, "no class names given");
     p->class_name = calloc(K, sizeof *p->class_name);
     if (!p->class_name) return gp_fail_nomem(err, K * sizeof *p->class_name, "class names");
     p->K = K;
+    GP_TRY(check_twice(class_name, K, err));
     for (size_t k = 0; k < K; k++) {
-        for (size_t i = 0; i < k; i++)
-            if (strcmp(class_name[i], class_name[k]) == 0) return gp_fail(err, GOPRO_E_INVALID, "class '%s' is given twice", class_name[k]);
         if (!(p->class_name[k] = gp_strdup(class_name[k]))) return gp_fail_nomem(err, strlen(class_name[k]), "class names");
     }
     return GOPRO_OK;

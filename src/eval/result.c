@@ -59,6 +59,46 @@ gopro_status gp_result_write(const char *path, const gp_run_result *r, const gp_
     return write_json(path, j, "result.json", err);
 }
 
+/* A number from 0 to `most`. */
+static bool within(const json_t *o, const char *key, double most)
+{
+    const json_t *v = json_object_get(o, key);
+    return json_is_number(v) && json_number_value(v) >= 0.0 && json_number_value(v) <= most;
+}
+
+/* What is wrong with the results of one label set; NULL: nothing. */
+static const char *scores_fault(const json_t *o)
+{
+    static const char *const percent[] = {"accuracy", "macro_f1", "class_mean", "ece"};
+    for (size_t i = 0; i < GP_COUNT(percent); i++)
+        if (!within(o, percent[i], 100.0)) return percent[i];
+    if (!within(o, "images", 1e12)) return "images";
+    if (!within(o, "classes", 1e9)) return "classes";
+    if (!within(o, "correct", json_number_value(json_object_get(o, "images")))) return "correct";
+    if (!within(o, "nll", 1e30)) return "nll";
+    return within(o, "brier", 2.0 + 1e-6) ? NULL : "brier";
+}
+
+static gopro_status check(const json_t *j, const char *path, gopro_error *err)
+{
+    static const char *const text[] = {"method", "dataset", "subset"};
+    const json_t *test = json_object_get(j, "test");
+    size_t n = 0;
+    for (size_t i = 0; i < GP_COUNT(text); i++) {
+        const char *s = json_string_value(json_object_get(j, text[i]));
+        if (!s) return gp_fail(err, GOPRO_E_FORMAT, "%s: '%s' is missing or no text; test the run again", path, text[i]);
+    }
+    for (int s = GP_ALL; s <= GP_NEW; s++) {
+        const json_t *o = json_object_get(test, gp_subset_name((gp_subset)s));
+        const char *fault = o ? scores_fault(o) : NULL;
+        if (fault)
+            return gp_fail(err, GOPRO_E_FORMAT, "%s: '%s' of the %s classes is missing or out of its range; test the run again", path,
+                           fault, gp_subset_name((gp_subset)s));
+        n += o != NULL;
+    }
+    return n ? GOPRO_OK : gp_fail(err, GOPRO_E_FORMAT, "%s: holds no results under 'test'; test the run again", path);
+}
+
 static double number(const json_t *o, const char *key)
 {
     return json_number_value(json_object_get(o, key));
@@ -104,6 +144,11 @@ gopro_status gp_result_read(gp_run_result *r, const char *path, gopro_error *err
     json_t *j = NULL;
     memset(r, 0, sizeof *r);
     GP_TRY(load(&j, path, err));
+    const gopro_status st = check(j, path, err);
+    if (st != GOPRO_OK) {
+        json_decref(j);
+        return st;
+    }
     const json_t *test = json_object_get(j, "test"), *train = json_object_get(j, "train");
     text_of(r->method, sizeof r->method, j, "method");
     text_of(r->dataset, sizeof r->dataset, j, "dataset");

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "eval/select.h"
 #include "report/report.h"
 
@@ -31,13 +32,13 @@ void gp_cell_text(char out[64], const gp_results *r, size_t entry, const gp_row 
         snprintf(out, 64, "%s", row->n == 0 && row->failed ? "FAILED" : "-");
         return;
     }
-    int n = snprintf(out, 64, "%.2f", s->mean);
-    if (s->n > 1 && gp_method_trains(r->plan->entry[entry].method)) n += snprintf(out + n, 64 - (size_t)n, " ±%.2f", s->sd);
+    snprintf(out, 64, "%.2f", s->mean);
+    if (s->n > 1 && gp_method_trains(r->plan->entry[entry].method)) gp_cat(out, 64, " ±%.2f", s->sd);
     if (s->n >= r->plan->n_seeds) return; /* the averages have every seed */
     if (row->failed)
-        snprintf(out + n, 64 - (size_t)n, " (%zu FAILED)", row->failed);
+        gp_cat(out, 64, " (%zu FAILED)", row->failed);
     else
-        snprintf(out + n, 64 - (size_t)n, " (%zu/%zu)", s->n, r->plan->n_seeds);
+        gp_cat(out, 64, " (%zu/%zu)", s->n, r->plan->n_seeds);
 }
 
 void gp_p_text(char out[16], double p)

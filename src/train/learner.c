@@ -214,3 +214,18 @@ double gp_learner_drift(const gp_learner *l)
     }
     return n2 > 0.0 ? sqrt(d2 / n2) : 0.0;
 }
+
+bool gp_logit_scale_parse(double *scale, const char *text)
+{
+    double v;
+    if (!text || !gp_parse_real(&v, text) || !(v > 0.0 && v < 1e6)) return false;
+    *scale = v;
+    return true;
+}
+
+bool gp_all_finite(const gp_real *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(v[i])) return false;
+    return true;
+}

@@ -57,4 +57,8 @@ gopro_status gp_learner_logits(gp_learner *l, const gp_classes *c, gp_real *logi
                                size_t B, gopro_error *err);
 double gp_learner_drift(const gp_learner *l); /* ||ctx - ctx_0|| / ||ctx_0||, 0 without a context */
 
+/* For readers of files that hold a learner: a scale above 0 and below 1e6; and whether all of n numbers are finite. */
+bool gp_logit_scale_parse(double *scale, const char *text);
+bool gp_all_finite(const gp_real *v, size_t n);
+
 #endif

@@ -83,6 +83,14 @@ void gp_prompt_info_free(gp_prompt_info *i)
     memset(i, 0, sizeof *i);
 }
 
+static bool plain(const char *s)
+{
+    if (!*s) return false;
+    for (; *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7f) return false;
+    return true;
+}
+
 static gopro_status read_classes(gp_prompt_info *info, const char *path, const char *json, gopro_error *err)
 {
     json_error_t je;
@@ -101,8 +109,8 @@ static gopro_status read_classes(gp_prompt_info *info, const char *path, const c
     info->K = n;
     for (size_t k = 0; k < n && st == GOPRO_OK; k++) {
         const char *s = json_string_value(json_array_get(a, k));
-        if (!s)
-            st = gp_fail(err, GOPRO_E_WEIGHTS, "%s: class name %zu of the metadata is not a string", path, k);
+        if (!s || !plain(s))
+            st = gp_fail(err, GOPRO_E_WEIGHTS, "%s: class name %zu of the metadata is not plain text", path, k);
         else if (!(info->class_name[k] = gp_strdup(s)))
             st = gp_fail_nomem(err, strlen(s), "class names");
     }
@@ -113,9 +121,8 @@ out:
 
 static gopro_status read_options(gp_options *o, const gp_safetensors *f, const char *path, gopro_error *err)
 {
-    for (size_t i = 0; i < gp_safetensors_meta_count(f); i++) {
-        const char *key, *value;
-        gp_safetensors_meta_at(f, i, &key, &value);
+    const char *key, *value;
+    for (void *at = NULL; gp_safetensors_meta_next(f, &at, &key, &value);) {
         if (strncmp(key, "option.", 7) != 0) continue;
         gopro_status st = gp_options_set(o, key + 7, value, "metadata", err);
         if (st != GOPRO_OK) return gp_fail_in(err, GOPRO_E_WEIGHTS, "%s", path);
@@ -135,8 +142,11 @@ static gopro_status read_tensors(gp_learner *l, const gp_safetensors *f, const c
         if (!same || t->count != in->count)
             return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' has %zu numbers in %zu dimensions, expected %zu in %zu", path, in->name,
                            t->count, t->rank, in->count, in->rank);
-        gopro_status st = gp_tensor_to_f32(gp_param_at(l->p, i).v, t, err);
+        const gp_var to = gp_param_at(l->p, i);
+        gopro_status st = gp_tensor_to_f32(to.v, t, err);
         if (st != GOPRO_OK) return gp_fail_in(err, GOPRO_E_WEIGHTS, "%s", path);
+        if (!gp_all_finite(to.v, in->count))
+            return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' holds numbers that are not finite", path, in->name);
     }
     return GOPRO_OK;
 }
@@ -185,8 +195,11 @@ gopro_status gp_prompt_read(gp_learner **l, gp_prompt_info *info, gp_backbone *b
     GP_CHECK(gp_learner_create(l, b, o, (const char *const *)info->class_name, info->K, err));
     GP_CHECK(read_tensors(*l, f, path, err));
     const char *scale = gp_safetensors_meta(f, "logit_scale");
-    double v = scale ? strtod(scale, NULL) : 0.0;
-    if (v > 0.0 && v < 1e6) (*l)->logit_scale = v;
+    if (!gp_logit_scale_parse(&(*l)->logit_scale, scale)) {
+        st = gp_fail(err, GOPRO_E_WEIGHTS, "%s: the metadata's logit_scale is %s%s%s, expected a number above 0 and below 1e6", path,
+                     scale ? "'" : "", scale ? scale : "missing", scale ? "'" : "");
+        goto out;
+    }
     st = gp_safetensors_check(f, err);
 out:
     if (st != GOPRO_OK) {

@@ -10,6 +10,8 @@
 #include "base/str.h"
 #include "weights/safetensors.h"
 
+#define GP_CHECKPOINT_FORMAT "gopro checkpoint 1"
+
 gopro_status gp_train_state_init(gp_train_state *s, size_t shift_dims, gopro_error *err)
 {
     memset(s, 0, sizeof *s);
@@ -158,7 +160,7 @@ gopro_status gp_checkpoint_write(const char *path, const gp_learner *l, const gp
         goto out;
     }
     state_pack(v, s);
-    gp_st_writer_meta(w, "format", "gopro checkpoint 1");
+    gp_st_writer_meta(w, "format", GP_CHECKPOINT_FORMAT);
     gp_st_writer_meta(w, "identity", identity);
     snprintf(number, sizeof number, "%zu", s->epoch);
     gp_st_writer_meta(w, "epoch", number);
@@ -187,9 +189,13 @@ static gopro_status take(gp_real *out, const gp_safetensors *f, const char *pref
     char name[128];
     snprintf(name, sizeof name, "%s.%s", prefix, in->name);
     const gp_tensor *t = gp_safetensors_find(f, name);
-    if (!t || t->count != in->count || t->dtype != GP_DT_F32)
-        return gp_fail(err, GOPRO_E_FORMAT, "%s: tensor '%s' is missing or has another size; remove the file to start anew", path, name);
-    return gp_tensor_to_f32(out, t, err);
+    bool same = t && t->rank == in->rank && t->dtype == GP_DT_F32;
+    for (size_t d = 0; same && d < in->rank; d++) same = t->shape[d] == in->shape[d];
+    if (!same)
+        return gp_fail(err, GOPRO_E_FORMAT, "%s: tensor '%s' is missing or has another shape; remove the file to start anew", path, name);
+    GP_TRY(gp_tensor_to_f32(out, t, err));
+    if (gp_all_finite(out, in->count)) return GOPRO_OK;
+    return gp_fail(err, GOPRO_E_FORMAT, "%s: tensor '%s' holds numbers that are not finite; remove the file to start anew", path, name);
 }
 
 static void split_terms(gp_train_state *s, const char *terms)
@@ -239,7 +245,11 @@ gopro_status gp_checkpoint_read(const char *path, gp_learner *l, gp_train_state 
     gopro_status st = gp_safetensors_open(&f, path, err);
     if (st != GOPRO_OK) return st;
     const char *id = gp_safetensors_meta(f, "identity"), *stepped = gp_safetensors_meta(f, "stepped");
-    const char *scale = gp_safetensors_meta(f, "logit_scale");
+    const char *scale = gp_safetensors_meta(f, "logit_scale"), *format = gp_safetensors_meta(f, "format");
+    if (!format || strcmp(format, GP_CHECKPOINT_FORMAT) != 0) {
+        st = gp_fail(err, GOPRO_E_FORMAT, "%s: not a checkpoint of a run; remove the file to start anew", path);
+        goto out;
+    }
     if (!id || strcmp(id, identity) != 0 || !scale || !stepped || strlen(stepped) != gp_params_count(l->p)) {
         st = gp_fail(err, GOPRO_E_FORMAT, "%s: a checkpoint of another configuration; remove the file to start anew", path);
         goto out;
@@ -251,7 +261,10 @@ gopro_status gp_checkpoint_read(const char *path, gp_learner *l, gp_train_state 
         if (ps.momentum && !in->state) GP_CHECK(take(ps.momentum, f, "momentum", in, path, err));
         if (ps.stepped) *ps.stepped = stepped[i] == '1';
     }
-    l->logit_scale = strtod(scale, NULL);
+    if (!gp_logit_scale_parse(&l->logit_scale, scale)) {
+        st = gp_fail(err, GOPRO_E_FORMAT, "%s: the metadata's logit_scale '%s' is none; remove the file to start anew", path, scale);
+        goto out;
+    }
     GP_CHECK(take_state(s, f, path, err));
     GP_CHECK(take_best(&s->best, f, l->p, path, err));
     st = gp_safetensors_check(f, err);

@@ -292,11 +292,11 @@ size_t gp_safetensors_meta_count(const gp_safetensors *f)
     return json_object_size(f->meta);
 }
 
-void gp_safetensors_meta_at(const gp_safetensors *f, size_t i, const char **key, const char **value)
+bool gp_safetensors_meta_next(const gp_safetensors *f, void **at, const char **key, const char **value)
 {
     json_t *m = json_object_get(f->root, "__metadata__");
-    void *it = json_object_iter(m);
-    while (it && i--) it = json_object_iter_next(m, it);
-    *key = it ? json_object_iter_key(it) : NULL;
-    *value = it ? json_string_value(json_object_iter_value(it)) : NULL;
+    *at = *at ? json_object_iter_next(m, *at) : json_object_iter(m);
+    *key = *at ? json_object_iter_key(*at) : NULL;
+    *value = *at ? json_string_value(json_object_iter_value(*at)) : NULL;
+    return *at != NULL;
 }

@@ -46,7 +46,8 @@ const gp_tensor *gp_safetensors_at(const gp_safetensors *f, size_t i); /* in fil
 const gp_tensor *gp_safetensors_find(const gp_safetensors *f, const char *name);
 const char *gp_safetensors_meta(const gp_safetensors *f, const char *key); /* NULL if absent */
 size_t gp_safetensors_meta_count(const gp_safetensors *f);
-void gp_safetensors_meta_at(const gp_safetensors *f, size_t i, const char **key, const char **value);
+/* *at: NULL before the first pair; false after the last. */
+bool gp_safetensors_meta_next(const gp_safetensors *f, void **at, const char **key, const char **value);
 
 /* Converts a floating tensor to float / double, an integer tensor to int32 (FORMAT error if a value does not fit). */
 gopro_status gp_tensor_to_f32(float *out, const gp_tensor *t, gopro_error *err);

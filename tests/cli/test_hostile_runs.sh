@@ -54,6 +54,76 @@ for folder in ../../run runs/../../run /tmp "$PWD/run"; do
 done
 mv kept p/b2n/plan.json
 
+# Numbers that no test of ours gives.
+cp "$unit/result.json" kept
+tamper() { # PYTHON PATTERN: on the dictionary j
+    python3 -c 'import json, sys; j = json.load(open("kept")); exec(sys.argv[2]); json.dump(j, open(sys.argv[1], "w"))' "$unit/result.json" "$1"
+    expect 1 "result.json: $2; test the run again" "$gopro" report p b2n
+}
+for v in 1e70 -1e70 1e308 -0.5 100.5 '"x"' None; do tamper "j['test']['base']['accuracy'] = $v" "'accuracy' of the base classes is missing or out of its range"; done
+tamper "j['test']['new']['correct'] = 1e6" "'correct' of the new classes is missing or out of its range"
+tamper "del j['test']['new']['brier']" "'brier' of the new classes is missing or out of its range"
+tamper "j['test'] = {}" "holds no results under 'test'"
+tamper "del j['method']" "'method' is missing or no text"
+mv kept "$unit/result.json"
+
+# edit FILE META TENSORS: a safetensors file with other metadata (m, a dictionary) and numbers (f: name, list of floats -> list).
+edit() {
+    python3 - "$@" <<'P'
+import json, struct, sys
+path, meta, tensors = sys.argv[1:]
+data = open(path, "rb").read()
+n = struct.unpack("<Q", data[:8])[0]
+h, body = json.loads(data[8:8 + n]), bytearray(data[8 + n:])
+m = h["__metadata__"]
+exec(meta)
+for name, t in h.items():
+    if name == "__metadata__" or t["dtype"] != "F32":
+        continue
+    a, b = t["data_offsets"]
+    v = list(struct.unpack("<%df" % ((b - a) // 4), body[a:b]))
+    exec(tensors)
+    body[a:b] = struct.pack("<%df" % len(v), *v)
+j = json.dumps(h).encode()
+j += b" " * (-len(j) % 8)
+open(path, "wb").write(struct.pack("<Q", len(j)) + j + body)
+P
+}
+picture=$(find d/test -name '*.png' | head -1)
+prompt() { # META TENSORS PATTERN
+    cp run/prompt.safetensors kept && edit run/prompt.safetensors "$1" "$2"
+    expect 4 "run/prompt.safetensors: $3" timeout -s KILL 20 "$gopro" predict run "$picture"
+    mv kept run/prompt.safetensors
+}
+for v in nan x -1 0 1e9 4.6junk ''; do prompt "m['logit_scale'] = '$v'" "" "the metadata's logit_scale is '$v', expected a number above 0"; done
+prompt "del m['logit_scale']" "" "the metadata's logit_scale is missing"
+prompt "" "v[0] = float('nan')" "tensor '[a-z._0-9]+' holds numbers that are not finite"
+prompt "m['classes'] = json.dumps(['\\x1b[31mred', 'b'])" "" "class name 0 of the metadata is not plain text"
+expect 0 "" "$gopro" predict run "$picture"
+# Many entries are read in time that grows with their number.
+cp run/prompt.safetensors kept && edit run/prompt.safetensors "m.update({'k%d' % i: '' for i in range(200000)})" ""
+expect 0 "" timeout -s KILL 20 "$gopro" predict run "$picture"
+mv kept run/prompt.safetensors
+
+# A checkpoint of an interrupted run.
+long="shots=2 optim.epochs=400 checkpoint.every=1"
+"$gopro" train --model m --data d --out half --subset base $long >/dev/null 2>&1 </dev/null &
+for i in $(seq 400); do
+    [ -f half/checkpoint.safetensors ] && break
+    sleep 0.02
+done
+kill -INT $! && wait $!
+checkpoint() { # META TENSORS PATTERN
+    cp half/checkpoint.safetensors kept && edit half/checkpoint.safetensors "$1" "$2"
+    expect 1 "half/checkpoint.safetensors: $3; remove the file to start anew" "$gopro" train --model m --data d --out half --subset base $long
+    mv kept half/checkpoint.safetensors
+}
+checkpoint "m['logit_scale'] = '-5'" "" "the metadata's logit_scale '-5' is none"
+checkpoint "m['format'] = 'other'" "" "not a checkpoint of a run"
+checkpoint "" "v[0] = float('inf') if name.startswith('value') else v[0]" "tensor 'value.[a-z._0-9]+' holds numbers that are not finite"
+checkpoint "" "v[0] = float('nan') if name.startswith('momentum') else v[0]" "tensor 'momentum.[a-z._0-9]+' holds numbers that are not finite"
+checkpoint "t = h['value.ctx']; t['shape'] = t['shape'][::-1]" "" "tensor 'value.ctx' is missing or has another shape"
+
 # After all that the run and the report are as they were.
 expect 0 'accuracy' "$gopro" eval run
 expect 0 'average' "$gopro" report p b2n

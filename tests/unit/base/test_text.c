@@ -166,11 +166,53 @@ static void test_log(void **state)
     gp_logf(&l, GP_LOG_INFO, "x");
 }
 
+static void test_plain_text(void **state)
+{
+    static const struct {
+        const char *is, *want;
+    } cases[] = {{"cat é 猫 🐱", "cat é 猫 🐱"},
+                 {"a\x1b]0;x\x07"
+                  "b\n\tc\x7f",
+                  "a?]0;x?b??c?"},
+                 {"\xc2\x9b"
+                  "31m",
+                  "?31m"},
+                 {"\xff\xc3", "??"},
+                 {"\xc2\xa0", "\xc2\xa0"},
+                 {"", ""}};
+    (void)state;
+    for (size_t i = 0; i < GP_COUNT(cases); i++) {
+        char s[64];
+        snprintf(s, sizeof s, "%s", cases[i].is);
+        gp_plain_text(s);
+        assert_string_equal(s, cases[i].want);
+    }
+    gopro_error err;
+    gp_fail(&err, GOPRO_E_DATA, "'%s'", "\x1b[31m");
+    assert_string_equal(err.msg, "'?[31m'");
+    gp_fail_in(&err, GOPRO_E_DATA, "%s", "\n");
+    assert_string_equal(err.msg, "?: '?[31m'");
+}
+
+static void test_cat(void **state)
+{
+    char s[8] = "ab", full[4] = {'x', 'x', 'x', 'x'};
+    (void)state;
+    gp_cat(s, sizeof s, "%d", 12);
+    assert_string_equal(s, "ab12");
+    gp_cat(s, sizeof s, "%.2f", 1e70);
+    assert_string_equal(s, "ab12999");
+    gp_cat(s, sizeof s, "more");
+    assert_string_equal(s, "ab12999");
+    gp_cat(full, sizeof full, "y");
+    assert_memory_equal(full, "xxxx", 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_str),    cmocka_unit_test(test_nearest), cmocka_unit_test(test_sha256),
-        cmocka_unit_test(test_errors), cmocka_unit_test(test_log),
+        cmocka_unit_test(test_plain_text), cmocka_unit_test(test_cat),    cmocka_unit_test(test_str), cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_sha256),     cmocka_unit_test(test_errors), cmocka_unit_test(test_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

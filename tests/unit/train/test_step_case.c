@@ -165,9 +165,8 @@ static void write_edited(const char *from, const char *to, const edit *e)
     assert_int_equal(gp_safetensors_open(&f, from, NULL), GOPRO_OK);
     const size_t n = gp_safetensors_count(f);
     void **kept = calloc(n, sizeof *kept);
-    for (size_t i = 0; i < gp_safetensors_meta_count(f); i++) {
-        const char *key, *value;
-        gp_safetensors_meta_at(f, i, &key, &value);
+    const char *key, *value;
+    for (void *at = NULL; gp_safetensors_meta_next(f, &at, &key, &value);) {
         if (!e->key || strcmp(key, e->key) != 0) gp_st_writer_meta(w, key, value);
     }
     if (e->key && e->value) gp_st_writer_meta(w, e->key, e->value);

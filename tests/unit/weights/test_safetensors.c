@@ -128,11 +128,12 @@ static void test_round_trip(void **state)
     assert_string_equal(gp_safetensors_meta(s, "cl\u00e4ss"), "a \"b\"\nc");
     assert_null(gp_safetensors_meta(s, "absent"));
     const char *key, *value;
-    gp_safetensors_meta_at(s, 0, &key, &value);
+    void *at = NULL;
+    assert_true(gp_safetensors_meta_next(s, &at, &key, &value));
     assert_string_equal(key, "format");
     assert_string_equal(value, "pt");
-    gp_safetensors_meta_at(s, 2, &key, &value);
-    assert_null(key);
+    assert_true(gp_safetensors_meta_next(s, &at, &key, &value));
+    assert_false(gp_safetensors_meta_next(s, &at, &key, &value));
 
     float out[6];
     double dout[6];
