@@ -1,6 +1,8 @@
 /* cmd_data.c - gopro data list, check and draw: straight from the data layer, which has no public interface.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,9 +25,10 @@ static void to_stderr(void *user, gp_log_level level, const char *text)
 static bool number(const char *text, uint64_t *v, uint64_t least)
 {
     char *end;
+    errno = 0;
     unsigned long long x = strtoull(text, &end, 10);
     *v = x;
-    return *text >= '0' && *text <= '9' && *end == '\0' && x >= least;
+    return *text >= '0' && *text <= '9' && *end == '\0' && x >= least && errno == 0;
 }
 
 static void print_json(json_t *j)
@@ -189,7 +192,10 @@ static void print_classes(const gp_dataset *d)
 
 static json_t *check_json(const gp_dataset *d, const gp_check_result *r, json_t *findings)
 {
-    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "name", d->name, "root", d->root, "classes",
+    char root[4096];
+    snprintf(root, sizeof root, "%s", d->root);
+    gp_plain_text(root); /* JSON holds nothing but UTF-8 */
+    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "name", d->name, "root", root, "classes",
                      (json_int_t)d->n_classes, "train", (json_int_t)d->train.n, "val", (json_int_t)d->val.n, "test", (json_int_t)d->test.n,
                      "template", d->template_text, "class_hash", r->class_hash, "split_hash", r->split_hash, "missing",
                      (json_int_t)r->missing, "unreadable", (json_int_t)r->unreadable, "decoded", (json_int_t)r->decoded, "faults",
@@ -223,12 +229,17 @@ static int draw(cli *c, const gp_dataset *d, size_t shots, uint64_t seed, const 
 {
     gopro_error err = {0};
     gp_draw dr = {0};
-    const char *from = cli_flag_value(c, "import"), *to = cli_flag_value(c, "export");
+    char *own = cli_flag_value(c, "import") ? NULL : gopro_config_get(c->config, "data.draw");
+    const char *from = own && own[0] ? own : cli_flag_value(c, "import"), *to = cli_flag_value(c, "export");
     gopro_status st = from ? gp_draw_import(&dr, d, from, log, &err) : gp_draw_make(&dr, d, shots, seed, log, &err);
-    if (st != GOPRO_OK) return cli_fail(c, st, &err);
+    if (st != GOPRO_OK) {
+        free(own);
+        return cli_fail(c, st, &err);
+    }
     char *text = gp_draw_json(&dr, d, shots, seed, from, false);
     if (!text)
-        st = GOPRO_E_NOMEM;
+        st = gp_fail(&err, GOPRO_E_DATA,
+                     "the draw of '%s' cannot be written as JSON; is the name of an archive or of the draw's file UTF-8?", d->name);
     else if (to)
         st = gp_write_file(to, text, strlen(text), &err);
     if (st == GOPRO_OK && to)
@@ -237,6 +248,7 @@ static int draw(cli *c, const gp_dataset *d, size_t shots, uint64_t seed, const 
     else if (st == GOPRO_OK)
         puts(text);
     free(text);
+    free(own);
     gp_draw_free(&dr);
     return st == GOPRO_OK ? 0 : cli_fail(c, st, &err);
 }
@@ -265,6 +277,12 @@ int cmd_data(cli *c)
     if (v && !number(v, &seed, 0)) return cli_usage(c, "--seed '%s' is not a number", v);
     if (l && !number(l, &limit, 0)) return cli_usage(c, "--limit '%s' is not a number", l);
     if (m && !number(m, &sample, 0)) return cli_usage(c, "--sample '%s' is not a number", m);
+    /* As for training: a flag of this command, else the option. */
+    char *own_shots = s ? NULL : gopro_config_get(c->config, "shots"), *own_seed = v ? NULL : gopro_config_get(c->config, "seed");
+    if (own_shots) number(own_shots, &shots, 1);
+    if (own_seed) number(own_seed, &seed, 0);
+    free(own_shots);
+    free(own_seed);
     if (lists) {
         if (c->n_arg > 2) return cli_usage(c, "'list' takes one root folder at most");
         gp_data_rules rules = make_rules(c);

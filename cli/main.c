@@ -106,7 +106,7 @@ static const cli_flag data_flags[] = {ROOT_FLAG,
                                       {"shots", "N", "draw: images per class [16]"},
                                       {"seed", "N", "draw: its seed [1]"},
                                       {"export", "FILE", "draw: written there as JSON, paths relative"},
-                                      {"import", "FILE", "draw: read instead of drawn; list, table, JSON Lines, JSON"},
+                                      {"import", "FILE", "draw: read instead of drawn; list, table, JSON, JSON Lines, pickle"},
                                       END};
 static const cli_flag import_flags[] = {
     {"dtype", "f32|f16|bf16", "how the numbers are stored; f32 is used where it lies, the others take half the room [f32]"},

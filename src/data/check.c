@@ -26,13 +26,19 @@ typedef struct checker {
 static void tell(const checker *c, gp_finding_kind kind, const char *fmt, ...) GP_PRINTF(3, 4);
 static void tell(const checker *c, gp_finding_kind kind, const char *fmt, ...)
 {
-    char text[1200];
-    va_list ap;
+    char few[1200];
+    va_list ap, again;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    va_copy(again, ap);
+    const int n = vsnprintf(few, sizeof few, fmt, ap);
+    char *all = n >= (int)sizeof few ? malloc((size_t)n + 1) : NULL; /* a path may be long */
+    if (all) vsnprintf(all, (size_t)n + 1, fmt, again);
     va_end(ap);
+    va_end(again);
+    gp_plain_text(all ? all : few); /* one finding a line, whatever names hold */
     if (kind == GP_FOUND_FAULT) c->r->faults++;
-    if (c->sink && c->sink->tell) c->sink->tell(c->sink->user, kind, text);
+    if (c->sink && c->sink->tell) c->sink->tell(c->sink->user, kind, all ? all : few);
+    free(all);
 }
 
 static bool stopped(const checker *c)
@@ -154,7 +160,7 @@ static void check_known(const checker *c, const gp_known *k)
 typedef struct decoder {
     const gp_dataset *d;
     size_t first, n, total, all; /* this block of the sample; the sample; the images */
-    bool bad[BLOCK];
+    bool bad[BLOCK], absent[BLOCK];
     gopro_error err[BLOCK];
 } decoder;
 
@@ -171,8 +177,11 @@ static void decode_one(void *arg, size_t block, size_t worker)
 {
     decoder *j = arg;
     gp_image im = {0};
+    gp_item_stamp stamp;
+    const gp_item *it = sampled(j, j->first + block);
     (void)worker;
-    j->bad[block] = gp_item_read(&im, j->d->root, sampled(j, j->first + block), &j->err[block]) != GOPRO_OK;
+    j->absent[block] = !gp_item_stat(&stamp, j->d->root, it); /* is said already */
+    j->bad[block] = !j->absent[block] && gp_item_read(&im, j->d->root, it, &j->err[block]) != GOPRO_OK;
     gp_image_free(&im);
 }
 
@@ -188,7 +197,7 @@ static gopro_status decode(const checker *c, gopro_error *err)
     for (; j->first < j->total && !stopped(c); j->first += j->n) {
         j->n = gp_min_size(BLOCK, j->total - j->first);
         gp_parallel_for(pool, j->n, decode_one, j);
-        c->r->decoded += j->n;
+        for (size_t i = 0; i < j->n; i++) c->r->decoded += !j->absent[i];
         for (size_t i = 0; i < j->n; i++)
             if (j->bad[i] && (++c->r->unreadable <= c->q->name_limit || c->q->name_limit == 0))
                 tell(c, GP_FOUND_FILE, "unreadable: %s", j->err[i].msg);
@@ -219,6 +228,6 @@ gopro_status gp_data_check(gp_check_result *r, const gp_dataset *d, const gp_che
     }
     if (stopped(&c)) return gp_fail(err, GOPRO_E_CANCELLED, "interrupted");
     check_files(&c);
-    if (!stopped(&c) && q->sample && r->missing == 0) GP_TRY(decode(&c, err));
+    if (!stopped(&c) && q->sample && r->missing < d->train.n + d->val.n + d->test.n) GP_TRY(decode(&c, err));
     return stopped(&c) ? gp_fail(err, GOPRO_E_CANCELLED, "interrupted") : GOPRO_OK;
 }

@@ -57,6 +57,7 @@ gopro_status gp_ds_add(gp_ds_build *b, gp_part part, const char *path, size_t la
     if (label > GP_MAX_LABEL) return gp_fail(err, GOPRO_E_DATA, "label %zu of '%s' is too large; expected labels from 0", label, path);
     char *copy = gp_strings_add(b->pool, path, strlen(path));
     if (!copy) return gp_fail_nomem(err, strlen(path) + 1, "a path");
+    gp_path_tidy(copy);
     return gp_ds_put(b, part, &(gp_item){.path = copy, .label = (uint32_t)label}, err);
 }
 
@@ -87,13 +88,31 @@ gopro_status gp_ds_name(gp_ds_build *b, size_t label, const char *name, gopro_er
 
 /* ---- checks ---- */
 
-/* Names that give the same prompt: case and '_' against ' ' do not tell classes apart. */
+static bool blank(char c)
+{
+    return c == ' ' || c == '_';
+}
+
+/* The next character as the tokenizer will see it, 0 at the end: lower case, blanks as one, none at either end. */
+static int next_folded(const char **s, const char *begin)
+{
+    const bool first = *s == begin;
+    const char *p = *s;
+    while (blank(*p)) p++;
+    if (p > *s && *p && !first) {
+        *s = p;
+        return ' ';
+    }
+    *s = *p ? p + 1 : p;
+    return *p >= 'A' && *p <= 'Z' ? *p + 32 : (unsigned char)*p;
+}
+
+/* Names that give the same prompt: case and blanks do not tell classes apart. */
 static int compare_folded(const void *pa, const void *pb)
 {
-    const char *a = *(char *const *)pa, *b = *(char *const *)pb;
-    for (;; a++, b++) {
-        int ca = *a == '_' ? ' ' : *a >= 'A' && *a <= 'Z' ? *a + 32 : (unsigned char)*a;
-        int cb = *b == '_' ? ' ' : *b >= 'A' && *b <= 'Z' ? *b + 32 : (unsigned char)*b;
+    const char *a0 = *(char *const *)pa, *b0 = *(char *const *)pb, *a = a0, *b = b0;
+    for (;;) {
+        const int ca = next_folded(&a, a0), cb = next_folded(&b, b0);
         if (ca != cb || ca == 0) return ca - cb;
     }
 }
@@ -182,6 +201,9 @@ static gopro_status read_string(char **out, gp_strings *a, json_t *o, const char
     if (!v) return GOPRO_OK;
     if (!json_is_string(v) || json_string_length(v) == 0)
         return gp_fail(err, GOPRO_E_DATA, "'%s': \"%s\" must be a non-empty string", path, key);
+    for (const char *s = json_string_value(v); *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7f)
+            return gp_fail(err, GOPRO_E_DATA, "'%s': \"%s\" holds a control character; expected plain text", path, key);
     *out = gp_strings_add(a, json_string_value(v), json_string_length(v));
     return *out ? GOPRO_OK : gp_fail_nomem(err, json_string_length(v), "a dataset");
 }
@@ -191,7 +213,7 @@ static gopro_status read_info(gp_dataset *d, gp_strings *a, const char *path, go
     char *text = NULL;
     size_t size = 0;
     json_error_t je;
-    GP_TRY(gp_read_file(&text, &size, path, MAX_INFO_BYTES, err));
+    if (gp_read_file(&text, &size, path, MAX_INFO_BYTES, err) != GOPRO_OK) return gp_fail_in(err, GOPRO_E_DATA, "dataset");
     json_t *o = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je);
     free(text);
     if (!o) return gp_fail(err, GOPRO_E_DATA, "'%s' line %d: %s", path, je.line, je.text);
@@ -226,6 +248,7 @@ static gopro_status find_info(gp_dataset *d, gp_ds_build *b, const gp_source *s,
     if (st != GOPRO_OK) return st;
     if (d->name && s->domain) d->name = keep(b->pool, gp_sprintf("%s#%s", d->name, s->domain));
     if (!d->name) d->name = keep(b->pool, gp_source_name(s));
+    if (d->name) gp_plain_text(d->name); /* of a folder, whose name may be anything */
     if (!d->template_text) d->template_text = keep(b->pool, gp_strdup(s->known ? s->known->template_text : TEMPLATE));
     d->root = keep(b->pool, gp_strdup(s->root));
     d->source = keep(b->pool, gp_strdup(s->absolute));

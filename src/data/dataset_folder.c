@@ -99,6 +99,7 @@ typedef enum kind { CLASSES, PARTS, DOMAINS } kind;
 static gopro_status kind_of(kind *k, const level *l, const char *folder, char **name, size_t n, gopro_error *err)
 {
     bool parts = l->part == GP_PARTS && n > 0, domains = !l->domain && n > 0, trained = false;
+    const char *set_apart = NULL, *other = NULL; /* a folder of classes called "train" or the like; one that is none */
     *k = CLASSES;
     if (l->depth + 1 >= MAX_DEPTH) parts = domains = false;
     for (size_t i = 0; i < n && (parts || domains); i++) {
@@ -112,7 +113,16 @@ static gopro_status kind_of(kind *k, const level *l, const char *folder, char **
         parts = parts && p != GP_PARTS && folders;
         domains = domains && folders && !images;
         trained = trained || p == GP_PART_TRAIN || p == GP_PART_TEST;
+        if (p != GP_PARTS && folders && !images)
+            set_apart = name[i];
+        else
+            other = name[i];
     }
+    /* Taken as domains, images that somebody set apart for testing would be trained on. */
+    if (!parts && domains && l->part == GP_PARTS && set_apart && other)
+        return gp_fail(err, GOPRO_E_DATA,
+                       "'%s' holds '%s' beside '%s': expected train, val and test alone, or domains alone; move one away", folder,
+                       set_apart, other);
     *k = parts && trained ? PARTS : domains ? DOMAINS : CLASSES;
     return GOPRO_OK;
 }
@@ -153,7 +163,7 @@ static gopro_status descend(scan *s, const level *l, gopro_error *err)
     kind k = CLASSES;
     gopro_status st = gp_list_apart(&in, &n_in, &file, &n_file, folder, err);
     for (size_t i = 0; i < n_in; i++) {
-        if (ignored(s->plan, in[i])) continue;
+        if (ignored(s->plan, in[i]) || strcmp(in[i], "__MACOSX") == 0) continue; /* left by archives of macOS */
         char *keep = in[n];
         in[n++] = in[i];
         in[i] = keep;

@@ -125,7 +125,8 @@ void gp_source_free(gp_source *s);
 
 /* ---- paths ---- */
 
-bool gp_path_inside(const char *p);                                                /* relative, not empty, without a '..' component */
+void gp_path_tidy(char *p);         /* without "." and doubled "/", so that a file has one name */
+bool gp_path_inside(const char *p); /* relative, not empty, without a '..' component */
 gopro_status gp_path_check(const gp_ds_build *b, const char *p, gopro_error *err); /* the same, unless the rules allow any path */
 bool gp_utf8_ok(const char *s, size_t n);
 /* Visible names of a folder, sorted bytewise, folders and others apart; free both with gp_list_free. */

@@ -10,6 +10,7 @@
 #include "data/draw_pickle.h"
 
 #define MAX_DRAW_BYTES ((size_t)256 << 20)
+#define MAX_DRAW_PATH  ((size_t)4096)
 
 /* ---- writing ---- */
 
@@ -50,6 +51,7 @@ typedef struct finder {
     uint32_t *out[2]; /* the draw */
     size_t n[2], cap[2];
     uint8_t *taken[2]; /* positions drawn already */
+    size_t deepest;    /* folders in the longest way to an image of the lists */
     size_t n_missing, n_foreign_val, n_test;
     char missing[256];
 } finder;
@@ -57,6 +59,13 @@ typedef struct finder {
 static const gp_split *list_of(const finder *f, int part)
 {
     return part == GP_PART_TRAIN ? &f->d->train : &f->d->val;
+}
+
+static size_t folders_in(const char *path)
+{
+    size_t n = 0;
+    for (; *path; path++) n += *path == '/';
+    return n;
 }
 
 static gopro_status index_list(finder *f, int part, gopro_error *err)
@@ -69,6 +78,7 @@ static gopro_status index_list(finder *f, int part, gopro_error *err)
     if (!f->slot[part] || !f->taken[part]) return gp_fail_nomem(err, slots * sizeof *f->slot[part], "a draw");
     f->n_slots[part] = slots;
     for (size_t i = 0; i < s->n; i++) {
+        f->deepest = gp_max_size(f->deepest, folders_in(s->item[i].path));
         size_t at = (size_t)gp_hash_bytes(s->item[i].path, strlen(s->item[i].path)) & (slots - 1);
         while (f->slot[part][at]) at = (at + 1) & (slots - 1);
         f->slot[part][at] = (uint32_t)i + 1;
@@ -90,8 +100,9 @@ static bool look_up(const finder *f, int part, const char *path, uint32_t *posit
 /* The path as it stands, else what is left of it after its first folders: "/data/dtd/images/x/1.jpg" finds "x/1.jpg". */
 static bool look_up_end(const finder *f, int part, const char *path, uint32_t *position)
 {
-    for (const char *s = path; s;) {
-        if (*s && look_up(f, part, s, position)) return true;
+    size_t above = folders_in(path); /* what is deeper than any image of the lists is not looked for */
+    for (const char *s = path; s; above--) {
+        if (*s && above <= f->deepest && look_up(f, part, s, position)) return true;
         s = strchr(s, '/');
         s = s ? s + 1 : NULL;
     }
@@ -128,6 +139,9 @@ static gopro_status check_class(const finder *f, const gp_item *it, const char *
 static gopro_status take(finder *f, int part, const char *path, long long label, const char *name, gopro_error *err)
 {
     uint32_t at;
+    if (strlen(path) > MAX_DRAW_PATH)
+        return gp_fail(err, GOPRO_E_DATA, "'%s': a path of %zu bytes, expected at most %zu: '%.60s...'", f->what, strlen(path),
+                       MAX_DRAW_PATH, path);
     if (part == GP_PART_TEST) {
         f->n_test++;
         return GOPRO_OK;
@@ -169,11 +183,17 @@ static const char *first_string(json_t *o, const char *const *key)
     return NULL;
 }
 
-static long long first_integer(json_t *o, const char *const *key)
+/* -1: not said; false if it is something other than a label. */
+static bool first_label(long long *label, json_t *o, const char *const *key)
 {
-    for (; *key; key++)
-        if (json_is_integer(json_object_get(o, *key))) return json_integer_value(json_object_get(o, *key));
-    return -1;
+    *label = -1;
+    for (; *key; key++) {
+        const json_t *v = json_object_get(o, *key);
+        if (!v || json_is_null(v)) continue;
+        *label = json_integer_value(v);
+        return json_is_integer(v) && *label >= 0;
+    }
+    return true;
 }
 
 static gopro_status take_object(finder *f, int part, json_t *o, gopro_error *err)
@@ -184,7 +204,10 @@ static gopro_status take_object(finder *f, int part, json_t *o, gopro_error *err
     if (!path) return gp_fail(err, GOPRO_E_DATA, "'%s': an entry has no path; expected impath (or _impath) and label", f->what);
     if (split) part = (int)gp_part_parse(split, strlen(split));
     if (part == GP_PARTS) return gp_fail(err, GOPRO_E_DATA, "'%s': the split '%s' is none of train, val and test", f->what, split);
-    return take(f, part, path, first_integer(o, label_key), first_string(o, name_key), err);
+    long long label;
+    if (!first_label(&label, o, label_key))
+        return gp_fail(err, GOPRO_E_DATA, "'%s': the label of '%s' is no whole number of at least 0", f->what, path);
+    return take(f, part, path, label, first_string(o, name_key), err);
 }
 
 /* An array of objects or of [path, label, class name]. */
@@ -197,10 +220,11 @@ static gopro_status take_array(finder *f, int part, json_t *a, gopro_error *err)
         const json_t *path = json_array_get(e, 0), *label = json_array_get(e, 1), *name = json_array_get(e, 2);
         if (json_is_object(e))
             GP_TRY(take_object(f, part, e, err));
-        else if (json_is_string(path) && json_is_integer(label) && (!name || json_is_string(name)))
+        else if (json_is_string(path) && json_is_integer(label) && json_integer_value(label) >= 0 && (!name || json_is_string(name)))
             GP_TRY(take(f, part, json_string_value(path), json_integer_value(label), json_string_value(name), err));
         else
-            return gp_fail(err, GOPRO_E_DATA, "'%s': %s entry %zu is neither [path, label, class name] nor an object", f->what,
+            return gp_fail(err, GOPRO_E_DATA,
+                           "'%s': %s entry %zu is neither [path, label, class name] (with a label of at least 0) nor an object", f->what,
                            gp_part_name[part], i);
     }
     return GOPRO_OK;
@@ -271,6 +295,20 @@ out:
     return st;
 }
 
+/* The space before the label: a class name may hold some itself, so the longest name that ends the line wins. */
+static char *before_class(const gp_dataset *d, char *line)
+{
+    char *last = strrchr(line, ' '), *best = last;
+    const size_t n = strlen(line);
+    if (!last || digits(last + 1)) return last;
+    for (size_t k = 0; k < d->n_classes; k++) {
+        const size_t len = strlen(d->class_name[k]);
+        char *at = len + 1 < n ? line + n - len - 1 : NULL;
+        if (at && at < best && *at == ' ' && same_name(at + 1, d->class_name[k])) best = at;
+    }
+    return best;
+}
+
 /* "path TAB label", or "path label" with the label after the last space; '#' begins a comment. */
 static gopro_status from_plain(finder *f, char *text, gopro_error *err)
 {
@@ -282,7 +320,7 @@ static gopro_status from_plain(finder *f, char *text, gopro_error *err)
         size_t n = strlen(line);
         while (n && strchr(" \r\t", line[n - 1])) line[--n] = '\0';
         if (n == 0 || line[0] == '#') continue;
-        char *cut = strchr(line, '\t') ? strchr(line, '\t') : strrchr(line, ' ');
+        char *cut = strchr(line, '\t') ? strchr(line, '\t') : before_class(f->d, line);
         if (!cut) return gp_fail(err, GOPRO_E_DATA, "'%s' line %zu: expected a path and a label", f->what, number);
         *cut = '\0';
         if (take_word(f, GP_PART_TRAIN, line, cut + 1, err) != GOPRO_OK) return gp_fail_in(err, GOPRO_E_DATA, "line %zu", number);

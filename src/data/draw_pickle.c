@@ -7,7 +7,7 @@
 #include "base/pickle.h"
 #include "data/dataset_int.h"
 
-enum { MAX_PATH = 4096 };
+enum { MAX_PATH = 4096, MAX_ENTRIES = 64 /* of an image's record */ };
 
 typedef struct reading {
     const gp_pickle *p;
@@ -50,6 +50,9 @@ static gopro_status read_entry(const reading *r, int part, size_t i, uint32_t no
     size_t label;
     const gp_pickle *p = r->p;
     const uint32_t state = p->node[node].kind == GP_PK_OBJECT ? gp_pk_item(p, node, 0) : node;
+    if (state != GP_PK_NIL && p->node[state].n > MAX_ENTRIES)
+        return gp_fail(err, GOPRO_E_DATA, "'%s': %s entry %zu has %u entries itself, expected at most %d", r->what, gp_part_name[part], i,
+                       p->node[state].n, MAX_ENTRIES);
     if (!string(p, either(p, state, "_impath"), path) || !gp_pk_int(p, either(p, state, "_label"), &label))
         return gp_fail(err, GOPRO_E_DATA, "'%s': %s entry %zu has no _impath or no _label of at least 0", r->what, gp_part_name[part], i);
     return r->entry(r->arg, part, path, (long long)label, string(p, either(p, state, "_classname"), name) ? name : NULL, err);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/file.h"
 #include "base/str.h"
@@ -19,8 +20,26 @@ gp_part gp_part_parse(const char *s, size_t n)
     } known[] = {{"train", GP_PART_TRAIN},    {"training", GP_PART_TRAIN}, {"val", GP_PART_VAL},   {"valid", GP_PART_VAL},
                  {"validation", GP_PART_VAL}, {"dev", GP_PART_VAL},        {"test", GP_PART_TEST}, {"testing", GP_PART_TEST}};
     for (size_t i = 0; i < GP_COUNT(known); i++)
-        if (strlen(known[i].word) == n && memcmp(known[i].word, s, n) == 0) return known[i].part;
+        if (strlen(known[i].word) == n && strncasecmp(known[i].word, s, n) == 0) return known[i].part;
     return GP_PARTS;
+}
+
+void gp_path_tidy(char *p)
+{
+    char *to = p;
+    const char *s = p;
+    if (*s == '/') *to++ = *s++;
+    while (*s) {
+        const size_t n = strcspn(s, "/");
+        const bool last = s[n] == '\0';
+        if (n > 0 && !(n == 1 && s[0] == '.')) {
+            memmove(to, s, n);
+            to += n;
+            if (!last) *to++ = '/';
+        }
+        s += n + !last;
+    }
+    *to = '\0';
 }
 
 bool gp_path_inside(const char *p)

@@ -54,6 +54,7 @@ gopro_status gp_rows_add(gp_rows *r, const gp_row *row, const char *key, size_t 
     char *path = gp_strings_add(r->b->pool, row->path, strlen(row->path));
     if (!path || !gp_intern_add(&r->key, &k, key, n_key) || !gp_intern_add(&r->domain, &d, domain ? domain : "", domain ? n_domain : 0))
         return gp_fail_nomem(err, n_key, "a list of images");
+    gp_path_tidy(path);
     if (k >= GP_MAX_LABEL) return gp_fail(err, GOPRO_E_DATA, "more than %zu classes", GP_MAX_LABEL);
     if (d >= UINT16_MAX) return gp_fail(err, GOPRO_E_DATA, "more than %d domains", UINT16_MAX);
     gp_row *x = &r->row[r->n++];

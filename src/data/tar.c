@@ -34,13 +34,22 @@ typedef struct member {
     uint64_t offset, size;
 } member;
 
+/* Hashes of the stems that are done, to find files of one sample that do not follow each other. */
+typedef struct stems {
+    uint64_t *slot; /* 0: free */
+    size_t n, cap;
+} stems;
+
 /* What is known of the sample being read. */
 typedef struct sample {
     gp_str stem, image, cls, text, json_class, json_split, json_domain;
     uint64_t offset;
     uint32_t size;
     bool has_image;
+    stems images, orphans; /* samples with an image; companions without */
 } sample;
+
+#define SPARSE "a sparse member, which is not supported; pack the files again without --sparse"
 
 static gopro_status fail(const tar *t, const char *what, gopro_error *err)
 {
@@ -123,7 +132,9 @@ static gopro_status read_pax(tar *t, const member *m, gopro_error *err)
         eq = key < stop ? memchr(key, '=', (size_t)(stop - key)) : NULL;
         at += (size_t)n;
         if (!eq) continue;
-        if (eq - key == 4 && memcmp(key, "path", 4) == 0) {
+        if (eq - key > 11 && memcmp(key, "GNU.sparse.", 11) == 0) {
+            st = fail(t, SPARSE, err);
+        } else if (eq - key == 4 && memcmp(key, "path", 4) == 0) {
             t->long_name.len = 0;
             gp_str_addn(&t->long_name, eq + 1, (size_t)(stop - eq - 1));
             t->has_long = true;
@@ -138,6 +149,24 @@ static gopro_status read_pax(tar *t, const member *m, gopro_error *err)
     return st;
 }
 
+/* After a block of zeros nothing follows but padding: what did would be lost without a word. */
+static gopro_status check_end(const tar *t, gopro_error *err)
+{
+    enum { PADDING = 1 << 20 };
+    uint8_t block[512];
+    const uint64_t end = t->size - t->at > PADDING ? t->at + PADDING : t->size;
+    for (uint64_t at = t->at; at < end; at += sizeof block) {
+        const size_t n = fread(block, 1, sizeof block, t->f);
+        for (size_t i = 0; i < n; i++)
+            if (block[i])
+                return fail(t,
+                            "the archive ends here, but more follows; were several archives put together? Give them as files of one folder",
+                            err);
+        if (n < sizeof block) break;
+    }
+    return GOPRO_OK;
+}
+
 /* The next member that is more than a header; *more false at the end. */
 static gopro_status next_member(tar *t, member *m, bool *more, gopro_error *err)
 {
@@ -150,7 +179,7 @@ static gopro_status next_member(tar *t, member *m, bool *more, gopro_error *err)
         uint64_t size;
         bool blank = true;
         for (size_t i = 0; i < 512 && blank; i++) blank = h[i] == 0;
-        if (blank) return GOPRO_OK;
+        if (blank) return check_end(t, err);
         if (!gp_tar_header_ok(h, &size)) return fail(t, "not a tar header; is the archive damaged or compressed?", err);
         if (t->has_pax_size && h[156] != 'x' && h[156] != 'L') size = t->pax_size;
         *m = (member){.type = (char)(h[156] ? h[156] : '0'), .offset = t->at + 512, .size = size};
@@ -162,7 +191,7 @@ static gopro_status next_member(tar *t, member *m, bool *more, gopro_error *err)
         } else if (m->type == 'x') {
             GP_TRY(read_pax(t, m, err));
         } else if (m->type == 'S') {
-            return fail(t, "a sparse member, which is not supported; pack the files again without --sparse", err);
+            return fail(t, SPARSE, err);
         } else if (m->type != 'g' && m->type != 'K' && m->type != 'V') {
             take_name(t, h);
             if (t->name.failed) return gp_fail_nomem(err, t->name.len, "a name");
@@ -215,8 +244,54 @@ static folders folders_of(const char *name, bool has_class)
     return f;
 }
 
+static size_t stem_at(const stems *v, uint64_t h)
+{
+    size_t at = (size_t)h & (v->cap - 1);
+    while (v->slot[at] && v->slot[at] != h) at = (at + 1) & (v->cap - 1);
+    return at;
+}
+
+static bool stem_has(const stems *v, uint64_t h)
+{
+    return v->cap && v->slot[stem_at(v, h)];
+}
+
+static bool stem_add(stems *v, uint64_t h)
+{
+    if (2 * v->n >= v->cap) {
+        stems more = {.cap = v->cap ? 2 * v->cap : 256};
+        more.slot = calloc(more.cap, sizeof *more.slot);
+        if (!more.slot) return false;
+        for (size_t i = 0; i < v->cap; i++)
+            if (v->slot[i]) more.slot[stem_at(&more, v->slot[i])] = v->slot[i];
+        more.n = v->n;
+        free(v->slot);
+        *v = more;
+    }
+    const size_t at = stem_at(v, h);
+    v->n += v->slot[at] == 0;
+    v->slot[at] = h;
+    return true;
+}
+
+/* A class read from a companion must not be missed because another sample stands between the two. */
+static gopro_status check_apart(sample *s, const tar *t, gopro_error *err)
+{
+    const bool companion = s->cls.len || s->text.len || s->json_class.len || s->json_split.len || s->json_domain.len;
+    const uint64_t h = gp_hash_bytes(s->stem.s ? s->stem.s : "", s->stem.len) | 1;
+    if (!s->has_image && !companion) return GOPRO_OK;
+    if (s->has_image ? stem_has(&s->orphans, h) : stem_has(&s->images, h))
+        return gp_fail(err, GOPRO_E_DATA,
+                       "'%s': the files of sample '%s' do not follow each other; pack them again in the order of their names (tar "
+                       "--sort=name)",
+                       t->path, s->stem.s);
+    if (!s->has_image && s->cls.len) return gp_fail(err, GOPRO_E_DATA, "'%s': '%s.cls' has no image beside it", t->path, s->stem.s);
+    return stem_add(s->has_image ? &s->images : &s->orphans, h) ? GOPRO_OK : gp_fail_nomem(err, 0, "names of samples");
+}
+
 static gopro_status add_sample(gp_rows *r, sample *s, const tar *t, gp_part part, gopro_error *err)
 {
+    GP_TRY(check_apart(s, t, err));
     if (!s->has_image) return GOPRO_OK;
     const char *inside = strchr(s->image.s, '/') + 1; /* after the tar's own name */
     const gp_str *from = s->cls.len ? &s->cls : s->json_class.len ? &s->json_class : s->text.len ? &s->text : NULL;
@@ -254,12 +329,16 @@ static void free_sample(sample *s)
     gp_str_free(&s->json_class);
     gp_str_free(&s->json_split);
     gp_str_free(&s->json_domain);
+    free(s->images.slot);
+    free(s->orphans.slot);
 }
 
-static void json_word(gp_str *out, const json_t *o, const char *const *key)
+/* False for a value that is neither text nor a whole number: what it was meant to be cannot be told. */
+static bool json_word(gp_str *out, const json_t *o, const char *const *key)
 {
     for (; *key && out->len == 0; key++) {
         const json_t *v = json_object_get(o, *key);
+        if (v && !json_is_null(v) && !json_is_string(v) && !json_is_integer(v)) return false;
         char text[32];
         snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_is_integer(v) ? json_integer_value(v) : 0);
         if (json_is_string(v))
@@ -267,6 +346,7 @@ static void json_word(gp_str *out, const json_t *o, const char *const *key)
         else if (json_is_integer(v))
             set(out, text, strlen(text));
     }
+    return true;
 }
 
 static gopro_status read_json(sample *s, tar *t, const member *m, gopro_error *err)
@@ -278,11 +358,9 @@ static gopro_status read_json(sample *s, tar *t, const member *m, gopro_error *e
     gopro_status st = read_text(&text, t, m, err);
     json_t *o = st == GOPRO_OK ? json_loadb(text.s ? text.s : "", text.len, 0, &je) : NULL;
     if (st == GOPRO_OK && !json_is_object(o)) {
-        st = gp_fail(err, GOPRO_E_DATA, "'%s': '%s' is not a JSON object", t->path, t->name.s);
-    } else if (o) {
-        json_word(&s->json_class, o, cls);
-        json_word(&s->json_split, o, split);
-        json_word(&s->json_domain, o, domain);
+        st = gp_fail(err, GOPRO_E_DATA, "'%s' is not a JSON object%s%s", t->name.s, o ? "" : ": ", o ? "" : je.text);
+    } else if (o && !(json_word(&s->json_class, o, cls) && json_word(&s->json_split, o, split) && json_word(&s->json_domain, o, domain))) {
+        st = gp_fail(err, GOPRO_E_DATA, "'%s': class, split and domain must be text or whole numbers", t->name.s);
     }
     json_decref(o);
     gp_str_free(&text);
@@ -349,6 +427,9 @@ static gopro_status read_all(gp_rows *r, tar *t, sample *s, const char *archive,
         bool more;
         GP_TRY(next_member(t, &m, &more, err));
         if (!more) return add_sample(r, s, t, part, err);
+        if ((m.type == '1' || m.type == '2') && gp_image_known_name(t->name.s))
+            return gp_fail(err, GOPRO_E_DATA, "'%s': '%s' is a link; pack the files again with tar --dereference --hard-dereference",
+                           t->path, t->name.s);
         if (m.type != '0' && m.type != '7') continue;
         gopro_status st;
         if (is_class_list(t->name.s))

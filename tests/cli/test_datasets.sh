@@ -290,6 +290,92 @@ expect 3 "could not open 'pipes/list': not a regular file" timeout -s KILL 20 "$
 mkdir tars && mv pipes/list.tar tars/1.tar
 expect 3 "could not open 'tars/1.tar': not a regular file" timeout -s KILL 20 "$gopro" data check tars
 
+# Images that were set apart for testing never go into training: levels of any case, and none beside something else.
+first=$(echo "$pictures" | head -1 | tr '?' ' ')
+images() { # FOLDER...: four copies in each
+    local f i
+    for f in "$@"; do
+        mkdir -p "$f"
+        for i in 1 2 3 4; do cp "$first" "$f/$i.png"; done
+    done
+}
+images cap/Train/cat cap/Train/dog cap/TEST/cat cap/TEST/dog
+expect 0 "cap: 2 classes, 8 train, 0 val, 8 test" "$gopro" data check cap
+images mac/train/cat mac/train/dog mac/test/cat mac/test/dog && mkdir -p mac/__MACOSX/train
+expect 0 "mac: 2 classes, 8 train, 0 val, 8 test" "$gopro" data check mac
+images mixed/train/cat mixed/train/dog mixed/test/cat mixed/extra/dog
+expect 3 "'mixed/?' holds 't[a-z]+' beside 'extra': expected train, val and test alone" "$gopro" data check mixed
+# Classes that would be one to the tokenizer; a file under two names.
+images folds/cat 'folds/ cat' folds/dog
+expect 3 "the classes '.?cat' and '.?cat' are duplicates" "$gopro" data check folds
+printf 'path,label\nfolds/dog/1.png,red  panda\nfolds/dog/2.png,red panda\n' >blank.csv
+expect 3 "are duplicates" "$gopro" data check blank.csv
+printf 'path,label\nfolds/dog/1.png,cat\n./folds//dog/./1.png,dog\n' >twice.csv
+expect 3 "the image 'folds/dog/1.png' is listed under two classes, 'cat' and 'dog'" "$gopro" data check twice.csv
+
+# Archives from which something would be lost, or get another class.
+(cd cap && tar cf ../plain.tar Train)
+expect 0 "2 classes, 8 train" "$gopro" data check plain.tar
+mkdir lt && images lt/cat lt/dog && ln lt/dog/1.png lt/dog/5.png && ln -s 1.png lt/dog/6.png
+tar cf hard.tar -C lt --exclude=6.png cat dog
+expect 3 "hard.tar': '[a-z/0-9.]+' is a link; pack the files again with tar --dereference" "$gopro" data check hard.tar
+tar cf soft.tar -C lt --hard-dereference cat dog
+expect 3 "soft.tar': 'dog/6.png' is a link" "$gopro" data check soft.tar
+tar cf deref.tar -C lt --dereference --hard-dereference cat dog
+expect 0 "all 10 images are there" "$gopro" data check deref.tar
+cat plain.tar plain.tar >joined.tar
+expect 3 "the archive ends here, but more follows" "$gopro" data check joined.tar
+cp "$first" sparse.png && truncate -s 300K sparse.png && mkdir -p sp/cat sp/dog && cp --sparse=always sparse.png sp/cat && cp "$first" sp/dog/1.png
+tar --sparse --format=pax -cf sparse.tar -C sp cat dog
+expect 3 "a sparse member" "$gopro" data check sparse.tar
+mkdir samples && for i in 0 1 2 3; do cp "$first" samples/$i.png && echo cat >samples/$i.cls; done && echo dog >samples/1.cls
+pack() { tar cf apart.tar -C samples "$@"; }
+pack 0.png 0.cls 1.png 1.cls 2.cls 2.png 3.png 3.cls
+expect 0 "apart: 2 classes" "$gopro" data check apart.tar
+pack 0.png 0.cls 1.png 1.cls 2.png 3.png 3.cls 2.cls
+expect 3 "apart.tar'.*(has no class|the files of sample '2' do not follow each other)" "$gopro" data check apart.tar
+mkdir dd && mv samples dd/samples
+tar cf apart.tar -C dd samples/0.png samples/0.cls samples/1.png samples/1.cls samples/2.png samples/3.png samples/3.cls samples/2.cls
+expect 3 "the files of sample 'samples/2' do not follow each other; pack them again" "$gopro" data check apart.tar
+tar cf apart.tar -C dd samples/0.png samples/0.cls samples/1.png samples/1.cls samples/2.cls
+expect 3 "'samples/2.cls' has no image beside it" "$gopro" data check apart.tar
+echo '{"label": 3.0}' >dd/samples/0.json && tar cf apart.tar -C dd samples/0.png samples/0.json samples/1.png samples/1.cls
+expect 3 "samples/0.json': class, split and domain must be text or whole numbers" "$gopro" data check apart.tar
+
+# Draws: time that grows with the file, labels that are labels, names with blanks.
+python3 -c 'open("deep.txt", "w").write("a/" * 150000 + "x\t0\n")'
+expect 3 "a path of 300001 bytes, expected at most 4096" timeout -s KILL 20 "$gopro" data draw dtd --root root --import deep.txt
+python3 -c 'open("deep.txt", "w").write(("a/" * 2000 + "x\t0\n") * 5000)'
+expect 3 "5000 images are not in the lists" timeout -s KILL 20 "$gopro" data draw dtd --root root --import deep.txt
+for l in 99.0 '"0"' true -1; do
+    echo "[{\"_impath\": \"folds/dog/1.png\", \"_label\": $l}]" >label.json
+    expect 3 "label.json': the label of 'folds/dog/1.png' is no whole number" "$gopro" data draw dtd --root root --import label.json
+done
+"$make_fixture" data fx 4 3 2
+printf 'train/blue circle/002.png blue circle\ntrain/red circle/001.png red circle\n' >blanks.txt
+expect 0 "2 train and 0 val images drawn" "$gopro" data draw fx --import blanks.txt --export x.json
+expect 0 "8 train and" "$gopro" data draw fx shots=2 seed=3 --export x.json
+"$gopro" data draw fx --shots 2 --seed 3 --export y.json >/dev/null && same x.json y.json
+expect 0 "2 train and" "$gopro" data draw fx data.draw=blanks.txt --export x.json
+expect 2 "seed '99999999999999999999' is not a number" "$gopro" data draw fx --seed 99999999999999999999
+mkfifo x.pipe && expect 1 "could not create 'x.pipe': a device or pipe" timeout -s KILL 20 "$gopro" data draw fx --export x.pipe
+ln -s x.json x.link && expect 0 "" "$gopro" data draw fx --shots 1 --export x.link
+check "a link was replaced by a file" test -L x.link
+
+# Names that are no UTF-8 or hold line ends: said in one line each, JSON stays JSON.
+cp -r fx $'caf\xe9' && rm $'caf\xe9'/train/*/001.png
+expect 0 '"name": "caf\?"' "$gopro" data check $'caf\xe9' --json
+expect 0 '"dataset": "caf\?"' "$gopro" data draw $'caf\xe9' --shots 1
+printf 'path,label\n"no\nok    all 2 images are there",cat\nfolds/dog/1.png,dog\n' >line.csv
+expect 3 "missing .*no.ok    all 2" "$gopro" data check line.csv
+check "a path forged a line" sh -c '! grep -q "^ok    all 2 images are there" both.txt'
+python3 -c 'import json; json.dump({"train": [["é" * 1000 + "/1.png", 0, "a"], ["1.png", 1, "b"]], "val": [], "test": []}, open("long.json", "w"))'
+"$gopro" data check long.json --json >out.txt 2>/dev/null
+check "a long name is missing from JSON" python3 -c 'import json; assert any("é" * 1000 in f["text"] for f in json.load(open("out.txt"))["findings"])'
+# One that is missing does not hide one that is damaged.
+cp -r fx half && rm half/train/*/001.png && ln -s nowhere half/train/"red circle"/009.png && head -c 60 "$first" >half/train/"red circle"/000.png
+expect 3 "unreadable: .*000.png" "$gopro" data check half --decode
+
 # Paths that lead out, unless they are allowed.
 printf 'path,label\npool/train/red square/000.png,a\n../x/1.png,b\n' >out.csv
 expect 3 "out.csv' line 3: the path '../x/1.png' is not allowed: it leads out" "$gopro" data check out.csv
