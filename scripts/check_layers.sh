@@ -13,7 +13,7 @@ BEGIN {
     }
     owner["oneapi/"] = "kernels"; owner["omp.h"] = "kernels"; owner["yaml.h"] = "base"; owner["utf8proc.h"] = "text"
     owner["zlib.h"] = "text"; owner["turbojpeg.h"] = "image"; owner["spng.h"] = "image"; owner["webp/"] = "image"
-    owner["jansson.h"] = "weights text data train eval report api cli"
+    owner["jansson.h"] = "base weights text data train eval report api cli"
 }
 /^[ \t]*#[ \t]*include/ {
     split(FILENAME, part, "/")

@@ -1,10 +1,10 @@
 /* dataset.c - opening a dataset: which reader, its name and template, and the checks that every list must pass.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/options.h"
 #include "base/sha256.h"
 #include "base/str.h"
@@ -214,7 +214,7 @@ static gopro_status read_info(gp_dataset *d, gp_strings *a, const char *path, go
     size_t size = 0;
     json_error_t je;
     if (gp_read_file(&text, &size, path, MAX_INFO_BYTES, err) != GOPRO_OK) return gp_fail_in(err, GOPRO_E_DATA, "dataset");
-    json_t *o = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je);
+    json_t *o = gp_json_load(text, size, GP_JSON_FEW, &je);
     free(text);
     if (!o) return gp_fail(err, GOPRO_E_DATA, "'%s' line %d: %s", path, je.line, je.text);
     gopro_status st = GOPRO_OK;

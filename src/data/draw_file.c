@@ -1,10 +1,10 @@
 /* draw_file.c - few-shot draws that travel: written as JSON with relative paths, read in the forms that the field's projects publish.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "data/dataset_int.h"
 #include "data/draw_pickle.h"
@@ -254,7 +254,7 @@ static gopro_status from_json_lines(finder *f, const char *text, size_t size, go
         json_error_t je;
         line++;
         if (strspn(p, " \t\r") < n) {
-            json_t *o = json_loadb(p, n, JSON_REJECT_DUPLICATES, &je);
+            json_t *o = gp_json_load(p, n, GP_JSON_FEW, &je);
             gopro_status st = o ? GOPRO_OK : gp_fail(err, GOPRO_E_DATA, "%s", je.text);
             if (o && !json_is_object(o)) st = gp_fail(err, GOPRO_E_DATA, "expected an object with _impath and _label");
             if (st == GOPRO_OK) st = take_object(f, GP_PART_TRAIN, o, err);
@@ -332,7 +332,7 @@ static gopro_status from_plain(finder *f, char *text, gopro_error *err)
 static bool looks_like_json_lines(const char *text, size_t size)
 {
     const char *nl = memchr(text, '\n', size);
-    json_t *o = json_loadb(text, nl ? (size_t)(nl - text) : size, 0, NULL);
+    json_t *o = gp_json_load(text, nl ? (size_t)(nl - text) : size, GP_JSON_MOST, NULL);
     const bool yes = json_is_object(o) && !json_object_get(o, "train") && !json_object_get(o, "val");
     json_decref(o);
     return yes;
@@ -341,7 +341,7 @@ static bool looks_like_json_lines(const char *text, size_t size)
 static gopro_status from_json(finder *f, const char *text, size_t size, gopro_error *err)
 {
     json_error_t je;
-    json_t *j = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je);
+    json_t *j = gp_json_load(text, size, GP_JSON_MOST, &je);
     if (!j) return gp_fail(err, GOPRO_E_DATA, "'%s' line %d: %s", f->what, je.line, je.text);
     gopro_status st = json_is_object(j) ? from_object(f, j, err) : take_array(f, GP_PART_TRAIN, j, err);
     json_decref(j);

@@ -1,10 +1,10 @@
 /* names.c - class names from a file: one a line, "key TAB name", "key name" (as ImageNet's classnames.txt), or JSON.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "data/dataset_int.h"
 
 #define MAX_NAMES_BYTES ((size_t)64 << 20)
@@ -62,7 +62,7 @@ static gopro_status add(gp_names *m, const char *key, size_t n_key, const char *
 static gopro_status read_json(gp_names *m, const char *text, size_t size, gopro_error *err)
 {
     json_error_t je;
-    json_t *j = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je), *v;
+    json_t *j = gp_json_load(text, size, GP_JSON_MANY, &je), *v;
     const char *key;
     size_t i;
     gopro_status st = GOPRO_OK;

@@ -3,7 +3,6 @@
  * without these the folder is the class.  Old, ustar, GNU and pax headers are read.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "data/dataset_int.h"
 #include "data/tar.h"
@@ -356,7 +356,7 @@ static gopro_status read_json(sample *s, tar *t, const member *m, gopro_error *e
     gp_str text = {0};
     json_error_t je;
     gopro_status st = read_text(&text, t, m, err);
-    json_t *o = st == GOPRO_OK ? json_loadb(text.s ? text.s : "", text.len, 0, &je) : NULL;
+    json_t *o = st == GOPRO_OK ? gp_json_load(text.s ? text.s : "", text.len, GP_JSON_FEW, &je) : NULL;
     if (st == GOPRO_OK && !json_is_object(o)) {
         st = gp_fail(err, GOPRO_E_DATA, "'%s' is not a JSON object%s%s", t->name.s, o ? "" : ": ", o ? "" : je.text);
     } else if (o && !(json_word(&s->json_class, o, cls) && json_word(&s->json_split, o, split) && json_word(&s->json_domain, o, domain))) {

@@ -2,12 +2,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "report/curves.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "report/svg_chart.h"
 
 #define MAX_TERMS 8
@@ -55,7 +55,7 @@ static double *term_of(curve *c, const char *name, size_t cap)
 static gopro_status read_line(curve *c, const char *line, size_t len, const char *path, size_t number, size_t cap, gopro_error *err)
 {
     json_error_t je;
-    json_t *j = json_loadb(line, len, 0, &je);
+    json_t *j = gp_json_load(line, len, GP_JSON_FEW, &je);
     const char *name;
     json_t *v;
     if (!j || !json_is_object(j)) {

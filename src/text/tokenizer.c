@@ -3,12 +3,12 @@
 #define ZLIB_CONST /* inflate reads const bytes */
 #include "text/tokenizer.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "text/text_internal.h"
 
@@ -246,7 +246,7 @@ static gopro_status check_vocab(const gp_tokenizer *t, const char *path, gopro_e
     size_t len = 0;
     GP_TRY(gp_read_file(&text, &len, path, MAX_FILE, err));
     json_error_t je;
-    json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je);
+    json_t *j = gp_json_load(text, len, GP_JSON_MANY, &je);
     free(text);
     if (!j) return gp_fail(err, GOPRO_E_WEIGHTS, "%s:%d: %s, expected a map from tokens to ids", path, je.line, je.text);
     gopro_status st = gp_tokenizer_check_table(t, j, path, err);

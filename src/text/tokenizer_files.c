@@ -1,10 +1,10 @@
 /* tokenizer_files.c - the files a vocabulary comes in, and writing it in the usual pair of files.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "text/text_internal.h"
 #include "text/tokenizer.h"
@@ -61,7 +61,7 @@ gopro_status gp_tokenizer_from_json(gp_tokenizer **t, const char *text, size_t l
     json_error_t je;
     gp_str merges = {0};
     *t = NULL;
-    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je);
+    json_t *root = gp_json_load(text, len, GP_JSON_MANY, &je);
     gopro_status st = root ? merges_of(&merges, root, label, err)
                            : gp_fail(err, GOPRO_E_WEIGHTS, "%s: line %d, column %d: %s", label, je.line, je.column, je.text);
     if (st == GOPRO_OK) st = gp_tokenizer_from_merges(t, merges.s, merges.len, vocab, label, err);

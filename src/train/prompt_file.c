@@ -2,10 +2,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "train/prompt_file.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/str.h"
 #include "train/rundir.h"
 #include "weights/safetensors.h"
@@ -94,7 +94,7 @@ static bool plain(const char *s)
 static gopro_status read_classes(gp_prompt_info *info, const char *path, const char *json, gopro_error *err)
 {
     json_error_t je;
-    json_t *a = json ? json_loads(json, 0, &je) : NULL;
+    json_t *a = json ? gp_json_load(json, strlen(json), GP_JSON_MANY, &je) : NULL;
     gopro_status st = GOPRO_OK;
     size_t n = json_array_size(a);
     if (n == 0) {

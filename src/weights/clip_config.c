@@ -1,10 +1,10 @@
 /* clip_config.c - what config.json, open_clip_config.json and preprocessor_config.json say about a CLIP, checked against its tensors.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "weights/clip_internal.h"
 
 #define MAX_CONFIG_BYTES (16u << 20)
@@ -284,7 +284,7 @@ static apply_fn *const readers[] = {[GP_CONFIG_HF] = hf, [GP_CONFIG_OPEN_CLIP] =
 gopro_status gp_clip_config_parse(gp_clip_arch *a, gp_config_kind kind, const char *text, size_t size, const char *label, gopro_error *err)
 {
     json_error_t je;
-    config c = {json_loadb(text, size, JSON_REJECT_DUPLICATES, &je), label, err};
+    config c = {gp_json_load(text, size, GP_JSON_FEW, &je), label, err};
     if (!c.root) return gp_fail(err, GOPRO_E_WEIGHTS, "%s: line %d, column %d: %s", label, je.line, je.column, je.text);
     gopro_status st = json_is_object(c.root) ? readers[kind](&c, a) : gp_fail(err, GOPRO_E_WEIGHTS, "%s: not a JSON object", label);
     json_decref(c.root);

@@ -2,11 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "weights/safetensors.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/str.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -193,7 +193,7 @@ static gopro_status parse(gp_safetensors *f, const uint8_t *data, size_t size, g
     f->data_size = size - 8 - (size_t)len;
     if (len == 0 || data[8] != '{') return gp_fail(err, GOPRO_E_FORMAT, "%s: the header does not begin with '{'", f->label);
     json_error_t je;
-    f->root = json_loadb((const char *)data + 8, (size_t)len, JSON_REJECT_DUPLICATES, &je);
+    f->root = gp_json_load((const char *)data + 8, (size_t)len, GP_JSON_MANY, &je);
     if (!f->root) {
         bool duplicate = json_error_code(&je) == json_error_duplicate_key;
         if (json_error_code(&je) == json_error_out_of_memory) return gp_fail_nomem(err, (size_t)len, f->label);

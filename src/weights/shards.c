@@ -2,10 +2,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "weights/shards.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/str.h"
 
 enum { MAX_INDEX = 64 << 20, MAX_SHARDS = 4096 };
@@ -56,7 +56,7 @@ gopro_status gp_shards_parse(gp_shards *s, const char *text, size_t size, const 
 {
     json_error_t je;
     *s = (gp_shards){0};
-    s->root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je);
+    s->root = gp_json_load(text, size, GP_JSON_MANY, &je);
     gopro_status st =
         s->root ? collect(s, label, err) : gp_fail(err, GOPRO_E_FORMAT, "%s: line %d, column %d: %s", label, je.line, je.column, je.text);
     if (st != GOPRO_OK) gp_shards_free(s);

@@ -36,6 +36,18 @@ hostile run/result.json 1 'run/result.json' "$gopro" train --model m --data d --
 hostile p/b2n/plan.json 1 'b2n/plan.json' "$gopro" report p b2n
 hostile "$unit/result.json" 1 'result.json' "$gopro" report p b2n
 
+# Small values by the million take memory a hundred times the file's.
+python3 -c 'print("[" + "[],\n" * 2100000 + "0]")' >many.json
+cp run/run.json kept && cp many.json run/run.json
+expect 4 "run/run.json:[0-9]+: holds more than 2000000 values" timeout -s KILL 20 "$gopro" eval run
+mv kept run/run.json
+cp -r m w && cp many.json w/vocab.json
+expect 4 "w/vocab.json:[0-9]+: holds more than 2000000 values" timeout -s KILL 20 "$gopro" zeroshot --model w --data d
+cp m/config.json w/config.json && rm w/vocab.json && head -c 500000 many.json >w/config.json
+expect 4 "w/config.json: line [0-9]+, column 0: holds more than 100000 values" timeout -s KILL 20 "$gopro" zeroshot --model w --data d
+cat many.json many.json many.json many.json | tr -d '\n' | sed 's/0\]\[/0,/g' >most.json
+expect 3 "most.json' line 1: holds more than 8000000 values" timeout -s KILL 20 "$gopro" data draw d --import most.json
+
 # A link that leads to itself is a file that is not there.
 loop() {
     mv "$1" kept && ln -s "$(basename "$1")" "$1"

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/sha256.h"
 #include "base/str.h"
@@ -209,11 +210,37 @@ static void test_cat(void **state)
     assert_memory_equal(full, "xxxx", 4);
 }
 
+static void test_json(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t most;
+        const char *error; /* NULL: is read */
+    } cases[] = {{"[1,2,3]", 3, NULL},
+                 {"[1,2,3]", 2, "holds more than 2 values"},
+                 {"{\"a,[{\\\",\": [\",,,,\"]}", 2, NULL},
+                 {"[\n[\n[]]]", 2, "holds more than 2 values"},
+                 {"[1,2", 5, "expected"},
+                 {"[\"\\", 5, "invalid escape"},
+                 {"{\"a\":1,\"a\":2}", 5, "duplicate"}};
+    (void)state;
+    for (size_t i = 0; i < GP_COUNT(cases); i++) {
+        json_error_t e = {0};
+        json_t *j = gp_json_load(cases[i].text, strlen(cases[i].text), cases[i].most, &e);
+        if (cases[i].error ? j || !strstr(e.text, cases[i].error) : !j) fail_msg("case %zu: '%s'", i, e.text);
+        if (i == 3) assert_int_equal(e.line, 3);
+        json_decref(j);
+        j = gp_json_load(cases[i].text, strlen(cases[i].text), cases[i].most, NULL);
+        assert_int_equal(j == NULL, cases[i].error != NULL);
+        json_decref(j);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_text), cmocka_unit_test(test_cat),    cmocka_unit_test(test_str), cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_sha256),     cmocka_unit_test(test_errors), cmocka_unit_test(test_log),
+        cmocka_unit_test(test_json),    cmocka_unit_test(test_plain_text), cmocka_unit_test(test_cat),    cmocka_unit_test(test_str),
+        cmocka_unit_test(test_nearest), cmocka_unit_test(test_sha256),     cmocka_unit_test(test_errors), cmocka_unit_test(test_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
