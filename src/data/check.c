@@ -55,31 +55,32 @@ static const gp_split *part_of(const gp_dataset *d, int p)
 
 static void check_files(const checker *c)
 {
-    size_t total = 0, changed = 0;
+    size_t total = 0, empty = 0, told = 0;
     for (int p = 0; p < GP_PARTS; p++) {
         const gp_split *s = part_of(c->d, p);
         total += s->n;
         for (size_t i = 0; i < s->n; i++) {
             gp_item_stamp stamp;
             if (i % 1024 == 0 && stopped(c)) return;
-            if (gp_item_stat(&stamp, c->d->root, &s->item[i])) {
-                changed += stamp.size == 0;
-                continue;
-            }
-            if (++c->r->missing > c->q->name_limit && c->q->name_limit) continue;
+            const bool there = gp_item_stat(&stamp, c->d->root, &s->item[i]);
+            if (there && stamp.size > 0) continue;
+            empty += there;
+            c->r->missing += !there;
+            if (++told > c->q->name_limit && c->q->name_limit) continue;
             char *path = gp_path_join(c->d->root, s->item[i].path);
-            tell(c, GP_FOUND_FILE, "missing (%s): %s", gp_part_name[p], path ? path : s->item[i].path);
+            tell(c, GP_FOUND_FILE, "%s (%s): %s", there ? "empty" : "missing", gp_part_name[p], path ? path : s->item[i].path);
             free(path);
         }
     }
     if (c->r->missing == total)
         tell(c, GP_FOUND_FAULT, "none of the %zu images is there: put or link the images at '%s'", total, c->d->root);
     else if (c->r->missing)
-        tell(c, GP_FOUND_FAULT, "%zu of %zu images are missing: fetch them again, the lists name them as they are in the original archive",
-             c->r->missing, total);
+        tell(c, GP_FOUND_FAULT, "%zu of %zu images are missing: %s", c->r->missing, total,
+             c->d->known ? "fetch them again, the lists name them as they are in the original archive"
+                         : "put them there, or take them out of the list (a link that leads nowhere, a pipe or a device is no image)");
     else
         tell(c, GP_FOUND_OK, "all %zu images are there", total);
-    if (changed) tell(c, GP_FOUND_FAULT, "%zu images are empty files: fetch them again", changed);
+    if (empty) tell(c, GP_FOUND_FAULT, "%zu images are empty files: fetch them again", empty);
 }
 
 /* ---- against the published numbers ---- */

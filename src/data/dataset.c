@@ -208,13 +208,25 @@ static gopro_status read_string(char **out, gp_strings *a, json_t *o, const char
     return *out ? GOPRO_OK : gp_fail_nomem(err, json_string_length(v), "a dataset");
 }
 
-static gopro_status read_info(gp_dataset *d, gp_strings *a, const char *path, gopro_error *err)
+static void warn_unknown(json_t *o, const char *path, const gp_log *log)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach(o, key, v)
+    {
+        if (strcmp(key, "name") != 0 && strcmp(key, "template") != 0)
+            gp_logf(log, GP_LOG_WARN, "'%s': '%.60s' is not known and has no effect; \"name\" and \"template\" are read", path, key);
+    }
+}
+
+static gopro_status read_info(gp_dataset *d, gp_strings *a, const char *path, const gp_log *log, gopro_error *err)
 {
     char *text = NULL;
     size_t size = 0;
     json_error_t je;
     if (gp_read_file(&text, &size, path, MAX_INFO_BYTES, err) != GOPRO_OK) return gp_fail_in(err, GOPRO_E_DATA, "dataset");
-    json_t *o = gp_json_load(text, size, GP_JSON_FEW, &je);
+    const size_t mark = size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    json_t *o = gp_json_load(text + mark, size - mark, GP_JSON_FEW, &je);
     free(text);
     if (!o) return gp_fail(err, GOPRO_E_DATA, "'%s' line %d: %s", path, je.line, je.text);
     gopro_status st = GOPRO_OK;
@@ -222,6 +234,7 @@ static gopro_status read_info(gp_dataset *d, gp_strings *a, const char *path, go
         st = gp_fail(err, GOPRO_E_DATA, "'%s': expected an object with \"name\" and \"template\"", path);
         goto out;
     }
+    warn_unknown(o, path, log);
     GP_CHECK(read_string(&d->name, a, o, "name", path, err));
     GP_CHECK(read_string(&d->template_text, a, o, "template", path, err));
     if (d->template_text && !strstr(d->template_text, "{}"))
@@ -243,7 +256,7 @@ static gopro_status find_info(gp_dataset *d, gp_ds_build *b, const gp_source *s,
 {
     char *info = gp_path_join(s->known ? s->path : s->root, "dataset.json");
     if (!info) return gp_fail_nomem(err, strlen(s->root), "a path");
-    gopro_status st = gp_path_exists(info) ? read_info(d, b->pool, info, err) : GOPRO_OK;
+    gopro_status st = gp_path_exists(info) ? read_info(d, b->pool, info, b->log, err) : GOPRO_OK;
     free(info);
     if (st != GOPRO_OK) return st;
     if (d->name && s->domain) d->name = keep(b->pool, gp_sprintf("%s#%s", d->name, s->domain));

@@ -233,6 +233,9 @@ static gopro_status take_array(finder *f, int part, json_t *a, gopro_error *err)
 static gopro_status from_object(finder *f, json_t *o, gopro_error *err)
 {
     static const char *const key[2] = {"train", "val"};
+    const char *of = json_string_value(json_object_get(o, "dataset"));
+    if (of && strcmp(of, f->d->name) != 0)
+        gp_logf(f->log, GP_LOG_WARN, "'%s' was drawn from '%.60s' and is used for '%s'", f->what, of, f->d->name);
     if (!json_object_get(o, "train")) return gp_fail(err, GOPRO_E_DATA, "'%s': expected the draw under \"train\" (and \"val\")", f->what);
     for (int p = 0; p < 2; p++) {
         json_t *v = json_object_get(o, key[p]);
@@ -351,6 +354,9 @@ static gopro_status from_json(finder *f, const char *text, size_t size, gopro_er
 static gopro_status read_form(finder *f, const char *text, size_t size, gopro_error *err)
 {
     if (size && (unsigned char)text[0] == 0x80) return gp_draw_from_pickle(text, size, f->what, take_entry, f, err);
+    if (size > 3 && (memcmp(text, "(dp", 3) == 0 || memcmp(text, "}q", 2) == 0))
+        return gp_fail(err, GOPRO_E_DATA, "'%s' is a pickle of protocol 0 or 1, which is not read; write it with protocol 2 or later",
+                       f->what);
     if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) text += 3, size -= 3;
     while (size && strchr(" \n\r\t", *text) && *text) text++, size--;
     if (size && memchr(text, 0, size)) return gp_fail(err, GOPRO_E_DATA, "'%s' holds zero bytes; expected text", f->what);
@@ -377,6 +383,7 @@ static gopro_status conclude(const finder *f, gopro_error *err)
             "'%s': %zu images are not in the lists of dataset '%s', for example '%s'; is it the draw of another dataset or split?", f->what,
             f->n_missing, f->d->name, f->missing);
     if (f->n[GP_PART_TRAIN] == 0) return gp_fail(err, GOPRO_E_DATA, "'%s' draws no training images", f->what);
+    if (f->n_test) gp_logf(f->log, GP_LOG_WARN, "'%s': %zu test images are left out", f->what, f->n_test);
     if (f->n_foreign_val)
         gp_logf(f->log, GP_LOG_WARN, "'%s': %zu validation images are training images of dataset '%s' and are left out", f->what,
                 f->n_foreign_val, f->d->name);

@@ -120,12 +120,16 @@ static void close_table(table *t)
 
 static gopro_status read_header(table *t, gopro_error *err)
 {
+    static const char *const part[COLS] = {[COL_PATH] = "path", [COL_LABEL] = "class", [COL_SPLIT] = "split", [COL_DOMAIN] = "domain"};
     bool last = false;
     int n = 0;
     while (!last) {
         GP_TRY(next_field(t, &t->field[COLS], &last, err));
         const int c = column_named(t->field[COLS].s);
-        if (c >= 0 && t->at[c] >= 0) return fail(t, "the header names a column twice", err);
+        if (c >= 0 && t->at[c] >= 0)
+            return gp_fail(err, GOPRO_E_DATA,
+                           "'%s' line %zu: the column '%.60s' says what another says already (the %s); rename one of the two", t->what,
+                           t->line, t->field[COLS].s, part[c]);
         if (c >= 0) t->at[c] = n;
         if (++n > MAX_COLUMNS) return fail(t, "more than 256 columns", err);
     }

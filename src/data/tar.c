@@ -93,7 +93,9 @@ static void take_name(tar *t, const uint8_t *h)
     t->name.len = 0;
     gp_str_addn(&t->name, "", 0);
     if (t->has_long) {
-        gp_str_add(&t->name, t->long_name.s);
+        size_t n = t->long_name.len;
+        while (n && t->long_name.s[n - 1] == '\0') n--; /* GNU counts the end of its names */
+        gp_str_addn(&t->name, t->long_name.s, n);
         return;
     }
     const size_t n_prefix = memcmp(h + 257, "ustar\0", 6) == 0 ? field_len(h + 345, 155) : 0;
@@ -195,6 +197,7 @@ static gopro_status next_member(tar *t, member *m, bool *more, gopro_error *err)
         } else if (m->type != 'g' && m->type != 'K' && m->type != 'V') {
             take_name(t, h);
             if (t->name.failed) return gp_fail_nomem(err, t->name.len, "a name");
+            if (t->name.len == 0) return fail(t, "a member without a name", err);
             if (memchr(t->name.s, 0, t->name.len)) return fail(t, "a name with a zero byte", err);
             t->at = m->offset + (size + 511) / 512 * 512;
             *more = true;

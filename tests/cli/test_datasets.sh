@@ -372,6 +372,20 @@ check "a path forged a line" sh -c '! grep -q "^ok    all 2 images are there" bo
 python3 -c 'import json; json.dump({"train": [["é" * 1000 + "/1.png", 0, "a"], ["1.png", 1, "b"]], "val": [], "test": []}, open("long.json", "w"))'
 "$gopro" data check long.json --json >out.txt 2>/dev/null
 check "a long name is missing from JSON" python3 -c 'import json; assert any("é" * 1000 in f["text"] for f in json.load(open("out.txt"))["findings"])'
+printf 'path,label,classname\nfolds/dog/1.png,0,dog\n' >two.csv
+expect 3 "line 1: the column 'classname' says what another says already \(the class\)" "$gopro" data check two.csv
+printf '\357\273\277{"nome": "x"}' >fx/dataset.json
+expect 0 "'nome' is not known and has no effect" "$gopro" data check fx
+rm fx/dataset.json && : >fx/train/"red circle"/000.png
+expect 3 "empty \(train\): fx/train/red circle/000.png" "$gopro" data check fx
+cp "$first" fx/train/"red circle"/000.png
+python3 -c 'import pickle; [pickle.dump({"train": []}, open("old%d.pkl" % p, "wb"), protocol=p) for p in (0, 1)]'
+for p in 0 1; do expect 3 "a pickle of protocol 0 or 1" "$gopro" data draw fx --import old$p.pkl; done
+printf 'path,label,split\ntrain/blue circle/000.png,blue circle,train\ntest/blue circle/000.png,blue circle,test\n' >mixsplit.csv
+expect 0 "1 test images are left out" "$gopro" data draw fx --import mixsplit.csv --export x.json
+sed 's/"dataset": "fx"/"dataset": "imagenet"/' x.json >x2.json
+expect 0 "x2.json' was drawn from 'imagenet' and is used for 'fx'" "$gopro" data draw fx --import x2.json
+
 # One that is missing does not hide one that is damaged.
 cp -r fx half && rm half/train/*/001.png && ln -s nowhere half/train/"red circle"/009.png && head -c 60 "$first" >half/train/"red circle"/000.png
 expect 3 "unreadable: .*000.png" "$gopro" data check half --decode

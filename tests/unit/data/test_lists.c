@@ -95,7 +95,7 @@ static void test_table_errors(void **state)
 {
     (void)state;
     refuse_table("path,name\n1,a\n", "line 1: expected a header with the columns path and label");
-    refuse_table("path,path,label\n", "names a column twice");
+    refuse_table("path,path,label\n", "says what another says already (the path)");
     refuse_table("path,label\na,b\nc\n", "line 3: 1 fields, expected 2");
     refuse_table("path,label\na,b,c\n", "line 2: 3 fields, expected 2");
     refuse_table("path,label\n\"a,b\n", "line 2: a quoted field is not closed");
