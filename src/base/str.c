@@ -96,6 +96,16 @@ void gp_plain_text(char *s)
     *to = '\0';
 }
 
+void gp_whole_text(char *s)
+{
+    size_t n = strlen(s), back = 0;
+    while (back < 3 && back < n && ((unsigned char)s[n - 1 - back] & 0xC0) == 0x80) back++;
+    if (back == n) return;
+    const unsigned char lead = (unsigned char)s[n - 1 - back];
+    const size_t whole = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    if (back + 1 < whole) s[n - 1 - back] = '\0';
+}
+
 void gp_cat(char *out, size_t cap, const char *fmt, ...)
 {
     const size_t n = strnlen(out, cap);

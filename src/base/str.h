@@ -19,6 +19,8 @@ void gp_str_addf(gp_str *b, const char *fmt, ...) GP_PRINTF(2, 3);
 size_t gp_utf8_char(const char *s);
 /* Makes of s what a terminal may show: a '?' for every control character and for bytes that are no UTF-8. */
 void gp_plain_text(char *s);
+/* Takes away the first bytes of a character whose others were cut off at the end of s. */
+void gp_whole_text(char *s);
 /* Adds to the string in out[cap], cut off where it is full. */
 void gp_cat(char *out, size_t cap, const char *fmt, ...) GP_PRINTF(3, 4);
 /* A finite decimal number and nothing else. */

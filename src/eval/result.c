@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/str.h"
 #include "eval/run.h"
 #include "eval/select.h"
 #include "train/json_file.h"
@@ -114,6 +115,7 @@ static void text_of(char *out, size_t cap, const json_t *o, const char *key)
 {
     const char *s = json_string_value(json_object_get(o, key));
     snprintf(out, cap, "%s", s ? s : "");
+    gp_plain_text(out); /* goes into tables */
 }
 
 static void scores_read(gp_scores *s, const json_t *o)

@@ -137,11 +137,18 @@ static gopro_status test_all(run *x, gp_run_result *r, gopro_error *err)
     return GOPRO_OK;
 }
 
+/* Cut at a whole character. */
+static void name_dataset(char out[512], const gp_dataset *d)
+{
+    snprintf(out, 512, "%s", d->name);
+    gp_whole_text(out);
+}
+
 static void fill_result(const run *x, gp_run_result *r)
 {
     const gp_train_state *s = &x->state;
     snprintf(r->method, sizeof r->method, "%s", x->l->method->name);
-    snprintf(r->dataset, sizeof r->dataset, "%s", x->data->name);
+    name_dataset(r->dataset, x->data);
     snprintf(r->subset, sizeof r->subset, "%s", gp_subset_name(x->q->subset));
     snprintf(r->backbone, sizeof r->backbone, "%s", x->q->bb->weights->hash);
     r->seed = (uint64_t)gp_opt_int(x->opt, "seed");
@@ -165,9 +172,14 @@ static gopro_status read_done(const run *x, gp_run_result *r, gopro_error *err)
 {
     char *path = gp_rundir_file(&x->dir, "result.json");
     if (!path) return gp_fail_nomem(err, 0, "a path");
+    char name[512];
+    name_dataset(name, x->data);
     gopro_status st = gp_result_read(r, path, err);
-    free(path);
     r->was_done = true;
+    if (st == GOPRO_OK && (strcmp(r->method, gp_opt_string(x->opt, "method")) != 0 || strcmp(r->dataset, name) != 0))
+        st = gp_fail(err, GOPRO_E_FORMAT, "%s: is of method '%s' on '%s', expected '%s' on '%s'; remove the run folder and train again",
+                     path, r->method, r->dataset, gp_opt_string(x->opt, "method"), x->data->name);
+    free(path);
     return st;
 }
 
@@ -323,7 +335,7 @@ gopro_status gp_test(gp_run_result *r, gp_metrics *m, gp_dataset **d, const gp_t
     gp_metrics_scores(&r->test[q->subset], m);
     r->tested[q->subset] = true;
     snprintf(r->method, sizeof r->method, "%s", x.l->method->name);
-    snprintf(r->dataset, sizeof r->dataset, "%s", (*d)->name);
+    name_dataset(r->dataset, *d);
     snprintf(r->subset, sizeof r->subset, "%s", gp_subset_name(q->subset));
     snprintf(r->backbone, sizeof r->backbone, "%s", q->bb->weights->hash);
     r->seed = (uint64_t)gp_opt_int(x.l->opt, "seed");

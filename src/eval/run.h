@@ -20,7 +20,7 @@ typedef struct gp_run_request {
 } gp_run_request;
 
 typedef struct gp_run_result {
-    char method[32], dataset[128], backbone[65], subset[8];
+    char method[32], dataset[512], backbone[65], subset[8];
     uint64_t seed;
     bool was_done;  /* found finished */
     bool in_use;    /* not run: another process does */

@@ -73,6 +73,7 @@ void gp_grid_set(gp_grid *g, size_t column, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(c->text, sizeof c->text, fmt, ap);
     va_end(ap);
+    gp_whole_text(c->text);
 }
 
 void gp_grid_best(gp_grid *g, size_t column)

@@ -78,6 +78,13 @@ tamper "del j['test']['new']['brier']" "'brier' of the new classes is missing or
 tamper "j['test'] = {}" "holds no results under 'test'"
 tamper "del j['method']" "'method' is missing or no text"
 mv kept "$unit/result.json"
+cp run/result.json kept
+for j in 'j["method"] = "coop"' 'j["dataset"] = "e\x1b[2J"'; do
+    python3 -c 'import json, sys; j = json.load(open("kept")); exec(sys.argv[1]); json.dump(j, open("run/result.json", "w"))' "$j"
+    expect 1 "run/result.json: is of method '[a-z]+' on '[][e?2Jd]+', expected 'gopro' on 'd'" "$gopro" train --model m --data d --out run --subset base $few
+done
+mv kept run/result.json
+expect 0 "HM" "$gopro" train --model m --data d --out run --subset base $few
 
 # edit FILE META TENSORS: a safetensors file with other metadata (m, a dictionary) and numbers (f: name, list of floats -> list).
 edit() {
@@ -139,5 +146,13 @@ checkpoint "t = h['value.ctx']; t['shape'] = t['shape'][::-1]" "" "tensor 'value
 # After all that the run and the report are as they were.
 expect 0 'accuracy' "$gopro" eval run
 expect 0 'average' "$gopro" report p b2n
+
+# A folder whose name is as long as a name may be, of characters of two bytes.
+name=$(python3 -c 'print("é" * 127)')
+cp -r d "$name"
+expect 0 'HM' "$gopro" train --model m --data "$name" --out named --subset base $few
+expect 0 'already done' "$gopro" train --model m --data "$name" --out named --subset base $few
+expect 0 'average' "$gopro" protocol b2n --quiet --model m --data "$name,d" --out long --seeds 1 --methods coop $few
+check "a report is not UTF-8" python3 -c 'import glob; [open(f, encoding="utf-8").read() for f in glob.glob("long/b2n/*")]'
 no_leftovers .
 finish

@@ -189,6 +189,14 @@ static void test_plain_text(void **state)
         gp_plain_text(s);
         assert_string_equal(s, cases[i].want);
     }
+    static const char *const cut[][2] = {{"caf\xc3", "caf"}, {"a\xe7\x8c", "a"}, {"\xf0\x9f\x90", ""},
+                                         {"café", "café"},   {"猫", "猫"},       {"", ""}};
+    for (size_t i = 0; i < GP_COUNT(cut); i++) {
+        char s[16];
+        snprintf(s, sizeof s, "%s", cut[i][0]);
+        gp_whole_text(s);
+        assert_string_equal(s, cut[i][1]);
+    }
     gopro_error err;
     gp_fail(&err, GOPRO_E_DATA, "'%s'", "\x1b[31m");
     assert_string_equal(err.msg, "'?[31m'");
