@@ -153,6 +153,25 @@ expect 2 'a checkpoint and a new folder' "$gopro" import hf
 expect 2 "dtype is 'f32'" "$gopro" import hf refused --dtype f64
 [ ! -e refused ] || fail "a refused import left a folder"
 
+# What a 16-bit type cannot hold is said, not stored as infinity.
+# poke FOLDER TENSOR NUMBER: its first number, in a copy of hf.
+poke() {
+    rm -rf "$1" && cp -r hf "$1" && python3 - "$@" <<'PY'
+import json, struct, sys
+f = open(sys.argv[1] + "/model.safetensors", "r+b")
+n = struct.unpack("<Q", f.read(8))[0]
+f.seek(8 + n + json.loads(f.read(n))[sys.argv[2]]["data_offsets"][0])
+f.write(struct.pack("<f", float(sys.argv[3])))
+PY
+}
+poke large text_model.final_layer_norm.bias 1e6
+expect 4 "'text_model.final_layer_norm.bias': element 0 is 1e\+06, too large for F16.*--dtype bf16" "$gopro" import large refused --dtype f16
+check "a refused import left a folder" test ! -e refused
+expect 0 '' "$gopro" import large large16 --dtype bf16
+poke large text_model.final_layer_norm.bias -3.4e38
+expect 4 "element 0 is -3.4e\+38, too large for BF16.*--dtype f32" "$gopro" import large refused --dtype bf16
+expect 0 '' "$gopro" import large large32
+
 # Damage after the import is found: by samples at once where they lie, elsewhere by --verify.
 cp -r imported/hf damaged && printf 'x' | dd of=damaged/model.safetensors bs=1 seek=$(($(stat -c %s damaged/model.safetensors) - 3)) conv=notrunc 2>/dev/null
 expect 4 'changed or damaged after it was imported' "$gopro" import damaged refused
