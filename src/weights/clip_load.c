@@ -191,6 +191,7 @@ static void fold_choice(gp_clip_weights *w, const gp_clip_arch *own)
     const gp_clip_arch *a = &w->arch;
     char line[160];
     gp_sha256 c;
+    w->own_arch = *own;
     if (a->v.act == own->v.act && a->t.act == own->t.act && a->v.heads == own->v.heads && a->t.heads == own->t.heads) return;
     int n = snprintf(line, sizeof line, "%s act %d %d heads %zu %zu", w->hash, (int)a->v.act, (int)a->t.act, a->v.heads, a->t.heads);
     gp_sha256_init(&c);
@@ -210,6 +211,7 @@ static gopro_status recorded_hash(gp_clip_weights *w, const gp_tensors *t, const
     if (strlen(content) != 64 || strcmp(now, samples) != 0)
         return gp_fail(err, GOPRO_E_WEIGHTS, "%s: was changed or damaged after it was imported; import it again", file);
     memcpy(w->hash, content, sizeof w->hash);
+    memcpy(w->found.recorded, content, sizeof w->found.recorded);
     const char *source = gp_tensors_meta(t, "gopro.source_hash");
     if (source && strlen(source) == 64) memcpy(w->found.source_hash, source, sizeof w->found.source_hash);
     w->found.canonical = *trusted = true;

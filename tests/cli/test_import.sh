@@ -186,6 +186,8 @@ f.seek(8 + n + at + 40000)
 f.write(struct.pack("<f", 0.25 + 1 / 512))
 PY
 expect 4 'its contents have the hash' "$gopro" import --verify damaged
+expect 4 'its contents have the hash' "$gopro" import damaged refused # a new record must not vouch for it
+expect 4 'its contents have the hash' "$gopro" import damaged refused model.activation=gelu
 expect 4 'carries no content hash' "$gopro" import --verify hf
 no_leftovers .
 finish
