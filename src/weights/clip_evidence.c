@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/str.h"
 #include "weights/clip_internal.h"
 
 static const char *act_name(gp_act act)
@@ -147,5 +148,6 @@ gopro_status gp_clip_evidence(gp_clip_arch *a, gp_clip_found *f, const gp_tensor
         read_slip(a, f, t);
         break;
     }
+    gp_plain_text(f->warning); /* it names a file */
     return GOPRO_OK;
 }

@@ -182,6 +182,7 @@ static gopro_status hash_files(gp_clip_weights *w, const gp_tensors *t, gopro_er
         gp_sha256_hex(&all, w->hash);
         snprintf(w->found.sources_sha, sizeof w->found.sources_sha, "%s", w->hash); /* too many to list */
     }
+    gp_plain_text(w->found.sources); /* metadata are UTF-8, file names need not be */
     return GOPRO_OK;
 }
 

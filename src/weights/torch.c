@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "weights/torch_storage.h"
 #include "weights/torch_types.h"
 
@@ -211,7 +212,11 @@ static void note_args(walk *w, uint32_t root)
     if (p->node[args].kind == GP_PK_OBJECT) args = p->node[args].n ? gp_pk_item(p, args, 0) : GP_PK_NIL;
     uint32_t model = gp_pk_lookup(p, args, "model");
     if (model == GP_PK_NIL || p->node[model].kind != GP_PK_TEXT) return;
-    snprintf(w->t->model_arg, sizeof w->t->model_arg, "%.*s", (int)gp_min_size((size_t)p->node[model].i, 60), p->node[model].s);
+    size_t n = gp_min_size((size_t)p->node[model].i, 60);
+    const char *s = p->node[model].s;
+    while (n > 0 && n < (size_t)p->node[model].i && ((unsigned char)s[n] & 0xC0) == 0x80) n--; /* not within a character */
+    snprintf(w->t->model_arg, sizeof w->t->model_arg, "%.*s", (int)n, s);
+    gp_plain_text(w->t->model_arg);
 }
 
 static gopro_status collect_root(walk *w)
