@@ -46,6 +46,40 @@ expect 0 'warning: nothing in .ViT.pt. says' "$gopro" import openai_legacy r11
 grep -q '"resample": 2' imported/slip/preprocessor_config.json || fail "SLIP's filter does not travel"
 grep -q '"layer_norm_eps": 1e-6' imported/slip/config.json || fail "SLIP's eps does not travel"
 
+# What config.json does not say is assumed aloud.
+cp -r hf untold_act && sed -i 's/"hidden_act"/"hidden_art"/' untold_act/config.json
+expect 0 "^activation     QuickGELU \(no hidden_act in config.json; CLIPModel's default" "$gopro" import untold_act r12
+check "no warning" grep -q 'warning: config.json of .model.safetensors. has no hidden_act for either tower.*model.activation=gelu' err.txt
+rm untold_act/config.json
+expect 0 "warning: no config.json belongs to .model.safetensors.*model.activation=gelu" "$gopro" import untold_act r13 model.v_heads=2 model.t_heads=2
+check "the activation's reason is not that there is no config.json" grep -q "^activation     QuickGELU (no config.json" out.txt
+expect 0 '^activation     QuickGELU \(hidden_act in config.json' "$gopro" import hf r14
+check "a warning without a reason" test ! -s err.txt
+
+# Names that are no UTF-8, and what a checkpoint calls itself, are shown as plain text.
+cp openai_state/ViT.pt $'caf\xe9.pt'
+expect 0 '' "$gopro" import $'caf\xe9.pt' $'out\xe9' model.tokenizer=hf --json
+check "names are missing from the JSON" python3 -c '
+import json
+r = json.load(open("out.txt"))
+assert r["source"] == "caf?.pt" and r["out"] == "out?", r'
+python3 - <<'PY'
+import zipfile
+a, b = zipfile.ZipFile("slip/slip.pt"), zipfile.ZipFile("named.pt", "w", zipfile.ZIP_STORED)
+for e in a.infolist():
+    data = a.read(e)
+    if e.filename.endswith("/data.pkl"):
+        name = "\x1b[2Ja".encode() + "\u00e9".encode() * 40
+        assert data.count(b"X\x09\0\0\0SLIP_TINY") == 1
+        data = data.replace(b"X\x09\0\0\0SLIP_TINY", b"X" + len(name).to_bytes(4, "little") + name)
+    b.writestr(e.filename, data)
+b.close()
+PY
+expect 0 '' "$gopro" import named.pt named model.tokenizer=hf --json
+check "args.model is not cut off and made plain" python3 -c '
+import json
+assert json.load(open("out.txt"))["format"] == "SLIP ?[2Ja" + "\u00e9" * 27 + ", PyTorch zip", open("out.txt").read()'
+
 # The choice of the user.
 expect 0 'exact GELU \(as asked for\)' "$gopro" import openai_state c1 model.activation=gelu
 "$make_fixture" features c1 >c1.features

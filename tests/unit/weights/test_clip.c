@@ -390,6 +390,16 @@ static void test_configurations(void **state)
     assert_int_equal(w->arch.eot, 7);
     assert_int_equal(w->arch.sot, 3);
     assert_int_equal(w->arch.t.heads, 4); /* before the metadata */
+    assert_non_null(strstr(w->found.warning, "has no hidden_act for either tower"));
+    assert_non_null(strstr(w->found.activation, "no hidden_act in config.json"));
+    gp_clip_free(&w);
+    w = load_with(folder, "config.json", "{\"vision_config\":{\"hidden_act\":\"gelu\"}}");
+    assert_int_equal(w->arch.v.act, GP_ACT_GELU);
+    assert_int_equal(w->arch.t.act, GP_ACT_QUICKGELU);
+    assert_non_null(strstr(w->found.warning, "has no hidden_act for the text tower"));
+    assert_non_null(strstr(w->found.activation, "image tower exact GELU (hidden_act in config.json), text tower QuickGELU (no hidden_act"));
+    gp_clip_free(&w);
+    w = load_with(folder, "preprocessor_config.json", "{\"rescale_factor\":0.00392156862745098,\"image_std\":[0.0039,1,255]}");
     gp_clip_free(&w);
     free(folder);
 }
