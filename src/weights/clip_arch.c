@@ -64,6 +64,7 @@ static gopro_status need(const reader *r, const gp_tensor **t, const char *name,
                        names[r->f->layout]);
     if ((*t)->rank != rank)
         return gp_fail(r->err, GOPRO_E_WEIGHTS, "%s: tensor '%s' has rank %zu, expected %zu", r->file, own, (*t)->rank, rank);
+    if ((*t)->count == 0) return gp_fail(r->err, GOPRO_E_WEIGHTS, "%s: tensor '%s' holds no numbers", r->file, own);
     return GOPRO_OK;
 }
 

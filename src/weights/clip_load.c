@@ -240,7 +240,9 @@ static gopro_status build(gp_clip_weights **out, gp_tensors **t, const gp_clip_f
     gp_clip_weights *w = NULL;
     gopro_status st;
     load l = {.t = *t, .file = files->weights};
-    GP_TRY(gp_tensors_to_hf(*t, files->weights, err));
+    st = gp_tensors_to_hf(*t, files->weights, err);
+    if (st == GOPRO_E_FORMAT) return gp_fail_in(err, GOPRO_E_WEIGHTS, "could not load CLIP weights");
+    if (st != GOPRO_OK) return st;
     GP_TRY(gp_clip_arch_read(&arch, &own, &found, *t, files, choice, err));
     GP_TRY(gp_clip_create(&w, &arch, err));
     w->found = found;
