@@ -113,6 +113,15 @@ static gopro_status check_finite(const load *l, const gp_clip_slot *s, gopro_err
 
 #define MANY ((size_t)1 << 16) /* numbers of a tensor worth a call to the system */
 
+/* The logarithm of what similarities are multiplied by; published ones lie between 2 and 5. */
+static gopro_status check_scale(const load *l, const gp_clip_slot *s, gopro_error *err)
+{
+    const double v = (double)**s->p;
+    if (fabs(v) <= 20) return GOPRO_OK;
+    return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' is %g, expected -20 to 20: it is a logarithm, 4.6 in published models", l->file,
+                   s->name, v);
+}
+
 static gopro_status load_slot(void *user, const gp_clip_slot *s, gopro_error *err)
 {
     load *l = user;
@@ -125,6 +134,7 @@ static gopro_status load_slot(void *user, const gp_clip_slot *s, gopro_error *er
     GP_TRY(check_tensor(l, t, s, err));
     GP_TRY(convert(l, t, s, err));
     if (!l->trusted) GP_TRY(check_finite(l, s, err));
+    if (s->role == GP_ROLE_SCALE) GP_TRY(check_scale(l, s, err));
     if (s->count >= MANY) gp_tensors_drop_pages(l->t); /* the file is read again where its numbers are used */
     return GOPRO_OK;
 }

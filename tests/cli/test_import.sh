@@ -206,6 +206,11 @@ poke large text_model.final_layer_norm.bias -3.4e38
 expect 4 "element 0 is -3.4e\+38, too large for BF16.*--dtype f32" "$gopro" import large refused --dtype bf16
 expect 0 '' "$gopro" import large large32
 
+# A scale that would end in numbers that are not finite.
+poke large logit_scale 1e30
+expect 4 "'logit_scale' is 1e\+30, expected -20 to 20" "$gopro" import large refused
+check "a refused import left a folder" test ! -e refused
+
 # Damage after the import is found: by samples at once where they lie, elsewhere by --verify.
 cp -r imported/hf damaged && printf 'x' | dd of=damaged/model.safetensors bs=1 seek=$(($(stat -c %s damaged/model.safetensors) - 3)) conv=notrunc 2>/dev/null
 expect 4 'changed or damaged after it was imported' "$gopro" import damaged refused
