@@ -296,6 +296,22 @@ static void test_open_clip(void **state)
          "'squash'"},
         {"{\"model_cfg\":{\"vision_cfg\":{" VISION "},\"text_cfg\":{" TEXT "}},\"preprocess_cfg\":{\"interpolation\":\"random\"}}",
          "'random'"},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION ",\"head_width\":32,\"act_kwargs\":{},\"global_average_pool\":false},\"text_cfg\":{" TEXT
+         ",\"act_kwargs\":{\"approximate\":\"none\"},\"proj_bias\":false}},\"preprocess_cfg\":{\"size\":[8,8]}}",
+         NULL},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION ",\"act_kwargs\":{\"approximate\":\"tanh\"}},\"text_cfg\":{" TEXT "}}}",
+         "vision_cfg.act_kwargs is set"},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION "},\"text_cfg\":{" TEXT ",\"act_kwargs\":{\"approximate\":\"tanh\"}}}}",
+         "text_cfg.act_kwargs is set"},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION ",\"global_average_pool\":true},\"text_cfg\":{" TEXT "}}}",
+         "vision_cfg.global_average_pool is set"},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION "},\"text_cfg\":{" TEXT ",\"proj_bias\":true}}}", "text_cfg.proj_bias is set"},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION "},\"text_cfg\":{" TEXT "}},\"preprocess_cfg\":{\"size\":16}}",
+         "preprocess_cfg.size is 16, but the tensors say 8"},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION "},\"text_cfg\":{" TEXT "}},\"preprocess_cfg\":{\"size\":[8,9]}}",
+         "preprocess_cfg.size is 9"},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION "},\"text_cfg\":{" TEXT "}},\"preprocess_cfg\":{\"size\":\"8\"}}",
+         "preprocess_cfg.size must be"},
         {"[", "line 1"},
     };
     const geometry g = {.width = 128, .patch = 4, .grid = 2, .text = 64, .merged = true};
