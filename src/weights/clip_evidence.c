@@ -157,7 +157,7 @@ gopro_status gp_clip_choose(gp_clip_arch *a, gp_clip_found *f, const gp_clip_cho
             return gp_fail(err, GOPRO_E_WEIGHTS, "%s: %zu heads do not divide the %s tower's width %zu", file, tower[i].asked,
                            tower[i].name, tower[i].t->width);
         tower[i].t->heads = tower[i].asked;
-        snprintf(f->heads, sizeof f->heads, "as asked for");
+        snprintf(f->heads, sizeof f->heads, "request");
     }
     return GOPRO_OK;
 }

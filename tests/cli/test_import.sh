@@ -85,6 +85,7 @@ expect 0 'exact GELU \(as asked for\)' "$gopro" import openai_state c1 model.act
 "$make_fixture" features c1 >c1.features
 same c1.features hf_gelu.direct
 expect 0 '2 heads' "$gopro" import hf c2 model.v_heads=2
+check "how heads were found is not said in words" grep -q '^heads          by request$' out.txt
 expect 4 '3 heads do not divide the image tower' "$gopro" import hf c3 model.v_heads=3
 expect 2 'model.activation' "$gopro" import hf c4 model.activation=relu
 expect 0 '' "$gopro" import open_clip/open_clip_model.safetensors c5 model.tokenizer=hf/merges.txt

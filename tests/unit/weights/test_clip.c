@@ -304,6 +304,9 @@ static void test_damaged_files(void **state)
     expect_failure(cut, "outside the file", "truncated");
     assert_int_equal(gp_write_file(cut, m.data, 100, NULL), GOPRO_OK);
     expect_failure(cut, "cut.safetensors", "runs past the end of the file");
+    static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n";
+    assert_int_equal(gp_write_file(cut, pointer, sizeof pointer - 1, NULL), GOPRO_OK);
+    expect_failure(cut, "a pointer of git-lfs", "git lfs pull");
     gp_map_close(&m);
     expect_failure("no/such/file.safetensors", "no/such/file", "No such file");
     expect_failure(dir, dir, "holds no model.safetensors");
