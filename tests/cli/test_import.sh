@@ -63,6 +63,9 @@ check "names are missing from the JSON" python3 -c '
 import json
 r = json.load(open("out.txt"))
 assert r["source"] == "caf?.pt" and r["out"] == "out?", r'
+"$make_fixture" data d 4 2 3 || exit 1
+expect 2 "path of the model, .*, is not UTF-8 and cannot be recorded; rename it" "$gopro" train --model $'caf\xe9.pt' --data d --out refused model.tokenizer=hf
+rm -rf refused
 python3 - <<'PY'
 import zipfile
 a, b = zipfile.ZipFile("slip/slip.pt"), zipfile.ZipFile("named.pt", "w", zipfile.ZIP_STORED)
@@ -93,7 +96,6 @@ expect 0 '' "$gopro" import hf_sharded/model.safetensors.index.json c6
 same c6/model.safetensors imported/hf_sharded/model.safetensors
 
 # A run with a checkpoint as it is; the same run with the imported one.
-"$make_fixture" data d 4 2 3 || exit 1
 expect 0 'accuracy|%' "$gopro" zeroshot --model openai_jit/ViT.pt --data d --json
 cp out.txt direct.txt
 expect 0 '' "$gopro" zeroshot --model imported/openai_jit --data d --json
