@@ -95,14 +95,16 @@ int cmd_tokenize(cli *c)
     const char *vocab = cli_flag_value(c, "vocab");
     char *line = NULL;
     size_t cap = 0, number = 0;
+    if (c->n_arg > 0) return cli_usage(c, "unexpected argument '%s'", c->arg[0]);
     if (!vocab) return cli_usage(c, "--vocab is missing");
     gopro_status st = load_vocab(&t, vocab, &err);
     while (st == GOPRO_OK && !cli_interrupted() && getline(&line, &cap, stdin) >= 0) {
         number++;
         if (line[strspn(line, " \t\r\n")]) st = tokenize_line(t, line, number, &err);
     }
-    if (st == GOPRO_OK && ferror(stdin)) st = gp_fail_errno(&err, "read", "standard input");
+    /* Being interrupted is an error of the stream too. */
     if (st == GOPRO_OK && cli_interrupted()) st = gp_fail(&err, GOPRO_E_CANCELLED, "interrupted");
+    if (st == GOPRO_OK && ferror(stdin)) st = gp_fail_errno(&err, "read", "standard input");
     free(line);
     gp_tokenizer_free(&t);
     return st == GOPRO_OK ? 0 : cli_fail(c, st, &err);

@@ -68,6 +68,16 @@ static void text_report(gp_str *s, gp_clip_weights *w, const char *out, const ch
     gp_str_addf(s, "content hash   %s\n", hash);
 }
 
+/* A name that is not UTF-8 is no JSON: '?' for such bytes. */
+static json_t *json_plain(const char *s)
+{
+    char *copy = gp_strdup(s);
+    if (copy) gp_plain_text(copy);
+    json_t *j = copy ? json_string(copy) : NULL;
+    free(copy);
+    return j;
+}
+
 static void json_report(gp_str *s, gp_clip_weights *w, const char *out, const char *stored, const char *hash)
 {
     const gp_clip_arch *a = &w->arch;
@@ -95,7 +105,7 @@ static void json_report(gp_str *s, gp_clip_weights *w, const char *out, const ch
                 {"out", out},
                 {"stored", stored},
                 {"content_sha256", hash}};
-    for (size_t i = 0; i < GP_COUNT(text); i++) json_object_set_new(j, text[i].key, json_string(text[i].v));
+    for (size_t i = 0; i < GP_COUNT(text); i++) json_object_set_new(j, text[i].key, json_plain(text[i].v));
     for (size_t i = 0; i < GP_COUNT(number); i++) json_object_set_new(j, number[i].key, json_integer((json_int_t)number[i].v));
     char *t = json_dumps(j, JSON_INDENT(1));
     if (t)

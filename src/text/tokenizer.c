@@ -141,6 +141,20 @@ static gopro_status read_merges(gp_tokenizer *t, const char *text, size_t len, s
     return GOPRO_OK;
 }
 
+/* Another gzip file may follow the first, as zcat reads them, and zeros that fill a block of a tape; nothing else. */
+static bool next_member(z_stream *z, int *r)
+{
+    if (z->avail_in >= 2 && z->next_in[0] == 0x1f && z->next_in[1] == 0x8b) {
+        *r = inflateReset(z);
+        return true;
+    }
+    while (z->avail_in > 0 && *z->next_in == 0) {
+        z->next_in++;
+        z->avail_in--;
+    }
+    return false;
+}
+
 static gopro_status inflate_all(char **out, size_t *n, const char *data, size_t size, const char *label, gopro_error *err)
 {
     z_stream z = {.next_in = (const Bytef *)data, .avail_in = (uInt)size};
@@ -164,15 +178,20 @@ static gopro_status inflate_all(char **out, size_t *n, const char *data, size_t 
         z.avail_out = (uInt)(cap - *n);
         r = inflate(&z, Z_NO_FLUSH);
         *n = cap - z.avail_out;
+        if (r == Z_STREAM_END && !next_member(&z, &r)) break;
     }
+    const uInt left = z.avail_in;
     (void)inflateEnd(&z);
     if (!buf) return gp_fail_nomem(err, 2 * cap, label);
-    if (r != Z_STREAM_END) {
-        free(buf);
-        return gp_fail(err, GOPRO_E_WEIGHTS, "%s: not a complete gzip file of at most %d bytes", label, (int)MAX_FILE);
+    if (r == Z_STREAM_END && left == 0) {
+        *out = buf;
+        return GOPRO_OK;
     }
-    *out = buf;
-    return GOPRO_OK;
+    free(buf);
+    if (r == Z_STREAM_END)
+        return gp_fail(err, GOPRO_E_WEIGHTS, "%s: %zu bytes after the end of its gzip data that are no gzip data; fetch the file again",
+                       label, (size_t)left);
+    return gp_fail(err, GOPRO_E_WEIGHTS, "%s: not a complete gzip file of at most %d bytes", label, (int)MAX_FILE);
 }
 
 gopro_status gp_tokenizer_from_merges(gp_tokenizer **t, const char *text, size_t len, size_t vocab, const char *label, gopro_error *err)

@@ -44,11 +44,13 @@ typedef struct gp_clip_found {
     char sources[512]; /* file names without folders, separated by commas */
     char sources_sha[512];
     char source_hash[65]; /* canonical: `hash` of what it was made from, as it was read then; empty: not known, or other numbers */
+    char recorded[65];    /* the content hash that gp_clip_export recorded, whatever the user chose since; empty: not made by it */
     bool canonical;       /* made by gp_clip_export: the hash is the one it recorded */
 } gp_clip_found;
 
 typedef struct gp_clip_weights {
     gp_clip_arch arch;
+    gp_clip_arch own_arch; /* of a loaded checkpoint: before the user's choice */
     gp_clip_found found;
     /* image tower */
     gp_real *v_patch;                 /* [v.width, 3 patch patch] */

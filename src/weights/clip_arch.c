@@ -45,9 +45,13 @@ gopro_status gp_clip_arch_check(const gp_clip_arch *a, gopro_status code, const 
     if (a->sot >= a->vocab || a->eot >= a->vocab || a->sot == a->eot)
         return gp_fail(err, code, "%s: start token %u and end token %u must differ and lie below the vocabulary's %zu", label, a->sot,
                        a->eot, a->vocab);
-    for (int i = 0; i < 3; i++) {
-        if (!isfinite(a->mean[i]) || !isfinite(a->std[i]) || !(a->std[i] > 0.0f))
-            return gp_fail(err, code, "%s: image mean and deviation must be finite, the deviation above 0", label);
+    for (int i = 0; i < 3; i++) { /* of pixels from 0 to 1, or to 255: what lies far outside ends in features that are not finite */
+        if (!(fabsf(a->mean[i]) <= 1e3f))
+            return gp_fail(err, code, "%s: the image mean is %g, expected -1000 to 1000 (image_mean of the preprocessing)", label,
+                           (double)a->mean[i]);
+        if (!(a->std[i] >= 1e-3f && a->std[i] <= 1e3f))
+            return gp_fail(err, code, "%s: the image deviation is %g, expected 0.001 to 1000 (image_std of the preprocessing)", label,
+                           (double)a->std[i]);
     }
     return GOPRO_OK;
 }
@@ -64,6 +68,7 @@ static gopro_status need(const reader *r, const gp_tensor **t, const char *name,
                        names[r->f->layout]);
     if ((*t)->rank != rank)
         return gp_fail(r->err, GOPRO_E_WEIGHTS, "%s: tensor '%s' has rank %zu, expected %zu", r->file, own, (*t)->rank, rank);
+    if ((*t)->count == 0) return gp_fail(r->err, GOPRO_E_WEIGHTS, "%s: tensor '%s' holds no numbers", r->file, own);
     return GOPRO_OK;
 }
 

@@ -1,5 +1,6 @@
 /* clip_config.c - what config.json, open_clip_config.json and preprocessor_config.json say about a CLIP, checked against its tensors.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,7 +163,10 @@ static gopro_status apply_preprocessor(const config *c, gp_clip_arch *a)
         if (json_is_false(get(c->root, steps[i])))
             return gp_fail(c->err, GOPRO_E_WEIGHTS, "%s: %s is false; images are always resized, cropped and normalised", c->path,
                            steps[i]);
-    const json_t *resample = get(c->root, "resample");
+    const json_t *factor = get(c->root, "rescale_factor"), *resample = get(c->root, "resample");
+    if (factor && !(fabs(json_number_value(factor) * 255.0 - 1.0) < 1e-4))
+        return gp_fail(c->err, GOPRO_E_WEIGHTS, "%s: rescale_factor is %g, expected 1/255 (0.00392156862745098), the only one supported",
+                       c->path, json_number_value(factor));
     json_int_t filter = json_is_integer(resample) ? json_integer_value(resample) : -1;
     if (resample && filter != 2 && filter != 3)
         return gp_fail(c->err, GOPRO_E_WEIGHTS, "%s: resample must be 3 (bicubic) or 2 (bilinear), other filters are not supported",
@@ -180,18 +184,30 @@ static const struct {
     {"vision_cfg", "timm_model_name", NULL}, {"vision_cfg", "attentional_pool", NULL}, {"vision_cfg", "ls_init_value", NULL},
     {"vision_cfg", "pool_type", "tok"},      {"vision_cfg", "patch_dropout", NULL},    {"vision_cfg", "final_ln_after_pool", NULL},
     {"text_cfg", "hf_model_name", NULL},     {"text_cfg", "ls_init_value", NULL},      {"text_cfg", "pool_type", "argmax"},
-    {"text_cfg", "no_causal_mask", NULL},    {"text_cfg", "embed_cls", NULL},
+    {"text_cfg", "no_causal_mask", NULL},    {"text_cfg", "embed_cls", NULL},          {"vision_cfg", "act_kwargs", NULL},
+    {"text_cfg", "act_kwargs", NULL},        {"text_cfg", "proj_bias", NULL},          {"vision_cfg", "global_average_pool", NULL},
 };
+
+/* Not there, or there without effect. */
+static bool is_off(const json_t *v)
+{
+    if (json_is_object(v)) {
+        const char *s = json_string_value(get(v, "approximate")); /* of the GELU; this is its default */
+        return json_object_size(v) == (s && strcmp(s, "none") == 0);
+    }
+    return !v || json_is_false(v) || (json_is_number(v) && json_number_value(v) <= 0.0);
+}
 
 static gopro_status check_fixed(const config *c, const json_t *model)
 {
     for (size_t i = 0; i < GP_COUNT(fixed); i++) {
         const json_t *v = get(get(model, fixed[i].part), fixed[i].key);
-        bool off = !v || json_is_false(v) || (json_is_number(v) && json_number_value(v) <= 0.0);
         const char *s = json_string_value(v);
-        if (off || (s && fixed[i].value && strcmp(s, fixed[i].value) == 0)) continue;
+        if (is_off(v) || (s && fixed[i].value && strcmp(s, fixed[i].value) == 0)) continue;
         return gp_fail(c->err, GOPRO_E_WEIGHTS, "%s: %s.%s is set ('%.60s'), which is not supported", c->path, fixed[i].part, fixed[i].key,
-                       s ? s : "true or a number");
+                       s                   ? s
+                       : json_is_object(v) ? "an object"
+                                           : "true or a number");
     }
     if (json_is_array(get(get(model, "vision_cfg"), "layers")))
         return gp_fail(c->err, GOPRO_E_WEIGHTS, "%s: its image tower is a ResNet, which is not supported; bring a ViT checkpoint", c->path);
@@ -247,6 +263,21 @@ static gopro_status open_clip_model(const config *c, const json_t *model, gp_cli
     return open_clip_heads(c, vision, text, a);
 }
 
+/* preprocess_cfg.size: a number, or height and width. */
+static gopro_status open_clip_size(const config *c, const json_t *size, size_t image)
+{
+    const size_t n = json_is_array(size) ? json_array_size(size) : 1;
+    for (size_t i = 0; size && i < n; i++) {
+        const json_t *v = json_is_array(size) ? json_array_get(size, i) : size;
+        if (n > 2 || !json_is_integer(v))
+            return gp_fail(c->err, GOPRO_E_WEIGHTS, "%s: preprocess_cfg.size must be a number of pixels, or height and width", c->path);
+        if (json_integer_value(v) != (json_int_t)image)
+            return gp_fail(c->err, GOPRO_E_WEIGHTS, "%s: preprocess_cfg.size is %lld, but the tensors say %zu", c->path,
+                           (long long)json_integer_value(v), image);
+    }
+    return GOPRO_OK;
+}
+
 static gopro_status apply_open_clip(config *c, gp_clip_arch *a)
 {
     json_t *root = c->root;
@@ -260,6 +291,7 @@ static gopro_status apply_open_clip(config *c, gp_clip_arch *a)
         return gp_fail(c->err, GOPRO_E_WEIGHTS, "%s: preprocess_cfg.interpolation is '%.40s', expected bicubic or bilinear", c->path,
                        filter);
     a->bilinear = filter && strcmp(filter, "bilinear") == 0;
+    GP_TRY(open_clip_size(c, get(pre, "size"), a->image));
     config inner = {json_object_get(root, "preprocess_cfg"), c->path, c->err};
     GP_TRY(three(&inner, "mean", a->mean));
     return three(&inner, "std", a->std);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/str.h"
 #include "weights/clip_internal.h"
 
 static const char *act_name(gp_act act)
@@ -91,20 +92,47 @@ static void read_slip(gp_clip_arch *a, gp_clip_found *f, const gp_tensors *t)
         }
 }
 
+/* Two towers, each of which config.json may have told of or not. */
+static void hf_activation(gp_clip_arch *a, gp_clip_found *f, const char *name)
+{
+    const bool v = a->v.act != GP_N_ACT, t = a->t.act != GP_N_ACT;
+    static const char told[] = "hidden_act in config.json", untold[] = "no hidden_act in config.json; CLIPModel's default";
+    if (!v) a->v.act = GP_ACT_QUICKGELU;
+    if (!t) a->t.act = GP_ACT_QUICKGELU;
+    if (v == t && a->v.act == a->t.act)
+        set_act(a, f, a->v.act, v ? told : untold);
+    else if (v && t)
+        snprintf(f->activation, sizeof f->activation, "image tower %s, text tower %s (%s)", act_name(a->v.act), act_name(a->t.act), told);
+    else
+        snprintf(f->activation, sizeof f->activation, "image tower %s (%s), text tower %s (%s)", act_name(a->v.act), v ? told : untold,
+                 act_name(a->t.act), t ? told : untold);
+    if (!v || !t)
+        snprintf(f->warning, sizeof f->warning,
+                 "config.json of '%.120s' has no hidden_act for %s, so QuickGELU is assumed there, CLIPModel's default; if it was trained "
+                 "with exact GELU, say model.activation=gelu",
+                 name,
+                 v   ? "the text tower"
+                 : t ? "the image tower"
+                     : "either tower");
+}
+
 static gopro_status read_hf(gp_clip_arch *a, gp_clip_found *f, const gp_tensors *t, const gp_clip_files *files, gopro_error *err)
 {
     const char *pre = gp_tensors_meta(t, "ln_pre");
     a->no_ln_pre = pre && strcmp(pre, "none") == 0;
     snprintf(f->format, sizeof f->format, "Hugging Face, %s%s", t->container, t->n_file > 1 ? ", sharded" : "");
-    set_act(a, f, GP_ACT_QUICKGELU, "no config.json; CLIPModel's default");
-    if (files->config) {
+    const char *name = base_name(files->weights);
+    if (!files->config) {
+        set_act(a, f, GP_ACT_QUICKGELU, "no config.json; CLIPModel's default");
+        snprintf(f->warning, sizeof f->warning,
+                 "no config.json belongs to '%.120s', so QuickGELU is assumed, CLIPModel's default; if it was trained with exact GELU, say "
+                 "model.activation=gelu",
+                 name);
+    } else {
+        a->v.act = a->t.act = GP_N_ACT; /* until it says */
         GP_TRY(gp_clip_config_read(a, GP_CONFIG_HF, files->config, err));
         if (a->v.heads && a->t.heads) snprintf(f->heads, sizeof f->heads, "config.json");
-        if (a->v.act == a->t.act)
-            set_act(a, f, a->v.act, "hidden_act in config.json");
-        else
-            snprintf(f->activation, sizeof f->activation, "image tower %s, text tower %s (hidden_act in config.json)", act_name(a->v.act),
-                     act_name(a->t.act));
+        hf_activation(a, f, name);
     }
     return files->preprocessor ? gp_clip_config_read(a, GP_CONFIG_PREPROCESSOR, files->preprocessor, err) : GOPRO_OK;
 }
@@ -129,7 +157,7 @@ gopro_status gp_clip_choose(gp_clip_arch *a, gp_clip_found *f, const gp_clip_cho
             return gp_fail(err, GOPRO_E_WEIGHTS, "%s: %zu heads do not divide the %s tower's width %zu", file, tower[i].asked,
                            tower[i].name, tower[i].t->width);
         tower[i].t->heads = tower[i].asked;
-        snprintf(f->heads, sizeof f->heads, "as asked for");
+        snprintf(f->heads, sizeof f->heads, "request");
     }
     return GOPRO_OK;
 }
@@ -147,5 +175,6 @@ gopro_status gp_clip_evidence(gp_clip_arch *a, gp_clip_found *f, const gp_tensor
         read_slip(a, f, t);
         break;
     }
+    gp_plain_text(f->warning); /* it names a file */
     return GOPRO_OK;
 }

@@ -61,10 +61,10 @@ static gopro_status add_content(void *user, const char *name, gp_real *data, con
     return GOPRO_OK;
 }
 
-static gopro_status content_hash(char out[65], gp_clip_weights *w, gp_dtype dtype, gopro_error *err)
+/* a: how the towers are read. */
+static gopro_status content_hash(char out[65], gp_clip_weights *w, const gp_clip_arch *a, gp_dtype dtype, gopro_error *err)
 {
     content x = {.dtype = dtype};
-    const gp_clip_arch *a = &w->arch;
     char line[400];
     int n =
         snprintf(line, sizeof line, "v %zu %d %.9g t %zu %d %.9g image %zu %zu %d %.9g %.9g %.9g %.9g %.9g %.9g tokens %u %u", a->v.heads,
@@ -80,11 +80,11 @@ static gopro_status content_hash(char out[65], gp_clip_weights *w, gp_dtype dtyp
 gopro_status gp_clip_verify(gp_clip_weights *w, gopro_error *err)
 {
     char now[65];
-    if (!w->found.canonical)
-        return gp_fail(err, GOPRO_E_WEIGHTS, "%s: carries no content hash; it was not made by `gopro import`", w->path);
-    GP_TRY(content_hash(now, w, GP_DT_F32, err));
-    if (strcmp(now, w->hash) == 0) return GOPRO_OK;
-    return gp_fail(err, GOPRO_E_WEIGHTS, "%s: its contents have the hash %s, recorded is %s; import it again", w->path, now, w->hash);
+    const char *recorded = w->found.recorded;
+    if (!recorded[0]) return gp_fail(err, GOPRO_E_WEIGHTS, "%s: carries no content hash; it was not made by `gopro import`", w->path);
+    GP_TRY(content_hash(now, w, &w->own_arch, GP_DT_F32, err));
+    if (strcmp(now, recorded) == 0) return GOPRO_OK;
+    return gp_fail(err, GOPRO_E_WEIGHTS, "%s: its contents have the hash %s, recorded is %s; import it again", w->path, now, recorded);
 }
 
 gopro_status gp_clip_is(bool *is, gp_clip_weights *w, const char *hash, gopro_error *err)
@@ -92,7 +92,7 @@ gopro_status gp_clip_is(bool *is, gp_clip_weights *w, const char *hash, gopro_er
     char now[65];
     *is = strcmp(hash, w->hash) == 0 || (w->found.canonical && strcmp(hash, w->found.source_hash) == 0);
     if (*is || w->found.canonical) return GOPRO_OK;
-    GP_TRY(content_hash(now, w, GP_DT_F32, err)); /* the hash there is of files: do they hold what was imported from others? */
+    GP_TRY(content_hash(now, w, &w->arch, GP_DT_F32, err)); /* the hash there is of files: do they hold what was imported from others? */
     gp_clip_drop_pages(w);
     *is = strcmp(hash, now) == 0;
     return GOPRO_OK;
@@ -203,12 +203,12 @@ gopro_status gp_clip_export(gp_clip_weights *w, const char *folder, int dtype, c
     const gp_clip_found *f = &w->found;
     if (dtype != GP_DT_F32 && dtype != GP_DT_F16 && dtype != GP_DT_BF16)
         return gp_fail(err, GOPRO_E_INVALID, "an imported checkpoint is stored as F32, F16 or BF16");
-    GP_TRY(content_hash(hash, w, (gp_dtype)dtype, err));
+    GP_TRY(content_hash(hash, w, &w->arch, (gp_dtype)dtype, err));
     GP_TRY(samples_to_be(samples, w, (gp_dtype)dtype, err));
     if (dtype == GP_DT_F32)
         memcpy(exact, hash, sizeof exact);
     else
-        GP_TRY(content_hash(exact, w, GP_DT_F32, err));
+        GP_TRY(content_hash(exact, w, &w->arch, GP_DT_F32, err));
     bool rounded = strcmp(exact, hash) != 0; /* to other numbers than the source's */
     const char *meta[] = {"gopro.format",
                           f->format,

@@ -113,6 +113,15 @@ static gopro_status check_finite(const load *l, const gp_clip_slot *s, gopro_err
 
 #define MANY ((size_t)1 << 16) /* numbers of a tensor worth a call to the system */
 
+/* The logarithm of what similarities are multiplied by; published ones lie between 2 and 5. */
+static gopro_status check_scale(const load *l, const gp_clip_slot *s, gopro_error *err)
+{
+    const double v = (double)**s->p;
+    if (fabs(v) <= 20) return GOPRO_OK;
+    return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' is %g, expected -20 to 20: it is a logarithm, 4.6 in published models", l->file,
+                   s->name, v);
+}
+
 static gopro_status load_slot(void *user, const gp_clip_slot *s, gopro_error *err)
 {
     load *l = user;
@@ -125,6 +134,7 @@ static gopro_status load_slot(void *user, const gp_clip_slot *s, gopro_error *er
     GP_TRY(check_tensor(l, t, s, err));
     GP_TRY(convert(l, t, s, err));
     if (!l->trusted) GP_TRY(check_finite(l, s, err));
+    if (s->role == GP_ROLE_SCALE) GP_TRY(check_scale(l, s, err));
     if (s->count >= MANY) gp_tensors_drop_pages(l->t); /* the file is read again where its numbers are used */
     return GOPRO_OK;
 }
@@ -182,6 +192,7 @@ static gopro_status hash_files(gp_clip_weights *w, const gp_tensors *t, gopro_er
         gp_sha256_hex(&all, w->hash);
         snprintf(w->found.sources_sha, sizeof w->found.sources_sha, "%s", w->hash); /* too many to list */
     }
+    gp_plain_text(w->found.sources); /* metadata are UTF-8, file names need not be */
     return GOPRO_OK;
 }
 
@@ -191,6 +202,7 @@ static void fold_choice(gp_clip_weights *w, const gp_clip_arch *own)
     const gp_clip_arch *a = &w->arch;
     char line[160];
     gp_sha256 c;
+    w->own_arch = *own;
     if (a->v.act == own->v.act && a->t.act == own->t.act && a->v.heads == own->v.heads && a->t.heads == own->t.heads) return;
     int n = snprintf(line, sizeof line, "%s act %d %d heads %zu %zu", w->hash, (int)a->v.act, (int)a->t.act, a->v.heads, a->t.heads);
     gp_sha256_init(&c);
@@ -210,6 +222,7 @@ static gopro_status recorded_hash(gp_clip_weights *w, const gp_tensors *t, const
     if (strlen(content) != 64 || strcmp(now, samples) != 0)
         return gp_fail(err, GOPRO_E_WEIGHTS, "%s: was changed or damaged after it was imported; import it again", file);
     memcpy(w->hash, content, sizeof w->hash);
+    memcpy(w->found.recorded, content, sizeof w->found.recorded);
     const char *source = gp_tensors_meta(t, "gopro.source_hash");
     if (source && strlen(source) == 64) memcpy(w->found.source_hash, source, sizeof w->found.source_hash);
     w->found.canonical = *trusted = true;
@@ -237,7 +250,9 @@ static gopro_status build(gp_clip_weights **out, gp_tensors **t, const gp_clip_f
     gp_clip_weights *w = NULL;
     gopro_status st;
     load l = {.t = *t, .file = files->weights};
-    GP_TRY(gp_tensors_to_hf(*t, files->weights, err));
+    st = gp_tensors_to_hf(*t, files->weights, err);
+    if (st == GOPRO_E_FORMAT) return gp_fail_in(err, GOPRO_E_WEIGHTS, "could not load CLIP weights");
+    if (st != GOPRO_OK) return st;
     GP_TRY(gp_clip_arch_read(&arch, &own, &found, *t, files, choice, err));
     GP_TRY(gp_clip_create(&w, &arch, err));
     w->found = found;

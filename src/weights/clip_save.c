@@ -1,6 +1,7 @@
 /* clip_save.c - a CLIP as a Hugging Face folder: model.safetensors, config.json, preprocessor_config.json.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,9 +123,35 @@ static json_t *preprocessor_json(const gp_clip_arch *a)
                      1, "image_mean", m[0], m[1], m[2], "image_std", s[0], s[1], s[2]);
 }
 
+typedef struct range {
+    const char *from;
+    gp_dtype dtype;
+} range;
+
+/* A finite number that its stored type would make infinite; what is not finite already is not this function's to find. */
+static gopro_status check_range(void *user, const char *name, gp_real *data, const size_t *shape, size_t rank, gopro_error *err)
+{
+    const range *r = user;
+    const bool half = r->dtype == GP_DT_F16;
+    size_t count = 1;
+    if (rank == 0) return GOPRO_OK; /* stored as F32 */
+    for (size_t i = 0; i < rank; i++) count *= shape[i];
+    for (size_t i = 0; i < count; i++) {
+        const float f = (float)data[i], stored = half ? gp_f16_to_f32(gp_f32_to_f16(f)) : gp_bf16_to_f32(gp_f32_to_bf16(f));
+        if (isfinite(f) && !isfinite(stored))
+            return gp_fail(err, GOPRO_E_WEIGHTS,
+                           "%s: tensor '%s': element %zu is %g, too large for %s, whose largest number is %s; store it as %s (--dtype %s)",
+                           r->from, name, i, (double)f, gp_dtype_name(r->dtype), half ? "65504" : "3.38953e+38",
+                           half ? "BF16 or F32" : "F32", half ? "bf16 or f32" : "f32");
+    }
+    return GOPRO_OK;
+}
+
 static gopro_status save(gp_clip_weights *w, const char *folder, int dtype, bool side_by_side, const char *const *meta, gopro_error *err)
 {
     if (dtype < GP_DT_F64 || dtype > GP_DT_BF16) return gp_fail(err, GOPRO_E_INVALID, "weights are saved as F32, F16, BF16 or F64 only");
+    range r = {w->path[0] ? w->path : folder, (gp_dtype)dtype};
+    if (dtype == GP_DT_F16 || dtype == GP_DT_BF16) GP_TRY(gp_clip_visit(w, check_range, &r, err));
     GP_TRY(gp_mkdirs(folder, err));
     GP_TRY(save_json(config_json(&w->arch), folder, "config.json", err));
     GP_TRY(save_json(preprocessor_json(&w->arch), folder, "preprocessor_config.json", err));

@@ -211,7 +211,7 @@ static gopro_status transpose(gp_tensors *t, gp_tensor *x, gopro_error *err)
     size_t rows = x->shape[0], cols = x->shape[1], size = gp_dtype_size(x->dtype);
     uint8_t *p = gp_tensors_buffer(t, x->count * size, err);
     if (!p) return GOPRO_E_NOMEM;
-    for (size_t r = 0; r < rows; r++)
+    for (size_t r = 0; r < rows && x->count > 0; r++) /* without numbers the rows may be any number */
         for (size_t c = 0; c < cols; c++) memcpy(p + (c * rows + r) * size, x->data + (r * cols + c) * size, size);
     x->data = p;
     x->shape[0] = cols;

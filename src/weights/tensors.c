@@ -189,6 +189,10 @@ static gopro_status add_map(gp_tensors *t, gp_map *m, const char *path, gopro_er
         *m = (gp_map){0};
         return gp_torch_read(t, mine.data, mine.size, path, err);
     }
+    static const char pointer[] = "version https://git-lfs";
+    if (m->size >= sizeof pointer - 1 && m->size < 4096 && memcmp(m->data, pointer, sizeof pointer - 1) == 0)
+        return gp_fail(err, GOPRO_E_FORMAT, "%s: %zu bytes, a pointer of git-lfs instead of the file; fetch it with `git lfs pull`", path,
+                       m->size);
     if (ends(path, ".pt") || ends(path, ".pth") || ends(path, ".bin"))
         return gp_fail(
             err, GOPRO_E_FORMAT,

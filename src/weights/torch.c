@@ -4,10 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "weights/torch_storage.h"
 #include "weights/torch_types.h"
 
 enum { MAX_DEPTH = 64, MAX_VISITS = 1 << 20, MAX_NAME = 512, MAX_PICKLE = 64 << 20 };
+
+/* A tensor whose numbers do not lie in order. */
+typedef struct strided {
+    size_t tensor, stride[GP_MAX_RANK];
+} strided;
 
 typedef struct walk {
     gp_tensors *t;
@@ -18,6 +24,8 @@ typedef struct walk {
     size_t visits;
     gp_torch_span *span; /* of every tensor, to find overlaps */
     size_t n_span, cap_span;
+    strided *view; /* copied once nothing overlaps: until then a small file may announce any number of copies */
+    size_t n_view, cap_view;
 } walk;
 
 static gopro_status bad(const walk *w, const char *name, const char *what)
@@ -83,11 +91,39 @@ static gopro_status note_span(walk *w, const gp_tensor *t, size_t bytes)
     return GOPRO_OK;
 }
 
+static gopro_status note_view(walk *w, const size_t *stride)
+{
+    if (w->n_view == w->cap_view) {
+        size_t cap = w->cap_view ? 2 * w->cap_view : 64;
+        strided *v = reallocarray(w->view, cap, sizeof *v);
+        if (!v) return gp_fail_nomem(w->err, cap * sizeof *v, w->label);
+        w->view = v;
+        w->cap_view = cap;
+    }
+    strided *v = &w->view[w->n_view++];
+    v->tensor = w->t->n - 1;
+    memcpy(v->stride, stride, sizeof v->stride);
+    return GOPRO_OK;
+}
+
+static gopro_status copy_views(const walk *w)
+{
+    for (size_t i = 0; i < w->n_view; i++) {
+        gp_tensor *t = &w->t->v[w->view[i].tensor];
+        const size_t size = gp_dtype_size(t->dtype);
+        uint8_t *copy = gp_tensors_buffer(w->t, t->count * size, w->err);
+        if (!copy) return GOPRO_E_NOMEM;
+        copy_strided(copy, t, w->view[i].stride, size);
+        t->data = copy;
+    }
+    return GOPRO_OK;
+}
+
 static gopro_status add_tensor(walk *w, const char *name, uint32_t node)
 {
     const gp_pickle *p = w->p;
     gp_tensor t = {.name = name};
-    size_t stride[GP_MAX_RANK], rank = 0, offset, span, size, end;
+    size_t stride[GP_MAX_RANK] = {0}, rank = 0, offset, span, size, end;
     gp_torch_storage s;
     bool in_order;
     GP_TRY(gp_torch_storage_get(w->storages, p, gp_pk_item(p, node, 0), &s, name, w->label, w->err));
@@ -101,17 +137,12 @@ static gopro_status add_tensor(walk *w, const char *name, uint32_t node)
     t.dtype = s.dtype;
     t.count = span ? 1 : 0;
     for (size_t i = 0; i < t.rank; i++) t.count *= t.shape[i];
+    if (t.count > span) return bad(w, name, "it repeats its numbers (by its strides), which no list of weights needs");
     size = gp_dtype_size(t.dtype);
     t.data = s.data + offset * size;
     GP_TRY(gp_tensors_add(w->t, name, &t, w->err));
     if (span) GP_TRY(note_span(w, &t, span * size));
-    if (in_order || t.count == 0) return GOPRO_OK;
-    if (t.count > s.count) return bad(w, name, "it has more numbers than its storage");
-    uint8_t *copy = gp_tensors_buffer(w->t, t.count * size, w->err);
-    if (!copy) return GOPRO_E_NOMEM;
-    copy_strided(copy, &t, stride, size);
-    w->t->v[w->t->n - 1].data = copy;
-    return GOPRO_OK;
+    return in_order || t.count == 0 ? GOPRO_OK : note_view(w, stride);
 }
 
 static int by_data(const void *a, const void *b)
@@ -181,7 +212,11 @@ static void note_args(walk *w, uint32_t root)
     if (p->node[args].kind == GP_PK_OBJECT) args = p->node[args].n ? gp_pk_item(p, args, 0) : GP_PK_NIL;
     uint32_t model = gp_pk_lookup(p, args, "model");
     if (model == GP_PK_NIL || p->node[model].kind != GP_PK_TEXT) return;
-    snprintf(w->t->model_arg, sizeof w->t->model_arg, "%.*s", (int)gp_min_size((size_t)p->node[model].i, 60), p->node[model].s);
+    size_t n = gp_min_size((size_t)p->node[model].i, 60);
+    const char *s = p->node[model].s;
+    while (n > 0 && n < (size_t)p->node[model].i && ((unsigned char)s[n] & 0xC0) == 0x80) n--; /* not within a character */
+    snprintf(w->t->model_arg, sizeof w->t->model_arg, "%.*s", (int)n, s);
+    gp_plain_text(w->t->model_arg);
 }
 
 static gopro_status collect_root(walk *w)
@@ -208,8 +243,10 @@ static gopro_status read_tree(gp_tensors *t, const gp_pickle *p, gp_torch_storag
     size_t before = t->n;
     gopro_status st = collect_root(&w);
     if (st == GOPRO_OK) st = check_overlap(&w);
+    if (st == GOPRO_OK) st = copy_views(&w);
     if (st == GOPRO_OK && t->n == before) st = gp_fail(err, GOPRO_E_FORMAT, "%s: holds no tensors", label);
     free(w.span);
+    free(w.view);
     return st;
 }
 

@@ -46,11 +46,49 @@ expect 0 'warning: nothing in .ViT.pt. says' "$gopro" import openai_legacy r11
 grep -q '"resample": 2' imported/slip/preprocessor_config.json || fail "SLIP's filter does not travel"
 grep -q '"layer_norm_eps": 1e-6' imported/slip/config.json || fail "SLIP's eps does not travel"
 
+# What config.json does not say is assumed aloud.
+cp -r hf untold_act && sed -i 's/"hidden_act"/"hidden_art"/' untold_act/config.json
+expect 0 "^activation     QuickGELU \(no hidden_act in config.json; CLIPModel's default" "$gopro" import untold_act r12
+check "no warning" grep -q 'warning: config.json of .model.safetensors. has no hidden_act for either tower.*model.activation=gelu' err.txt
+rm untold_act/config.json
+expect 0 "warning: no config.json belongs to .model.safetensors.*model.activation=gelu" "$gopro" import untold_act r13 model.v_heads=2 model.t_heads=2
+check "the activation's reason is not that there is no config.json" grep -q "^activation     QuickGELU (no config.json" out.txt
+expect 0 '^activation     QuickGELU \(hidden_act in config.json' "$gopro" import hf r14
+check "a warning without a reason" test ! -s err.txt
+
+# Names that are no UTF-8, and what a checkpoint calls itself, are shown as plain text.
+cp openai_state/ViT.pt $'caf\xe9.pt'
+expect 0 '' "$gopro" import $'caf\xe9.pt' $'out\xe9' model.tokenizer=hf --json
+check "names are missing from the JSON" python3 -c '
+import json
+r = json.load(open("out.txt"))
+assert r["source"] == "caf?.pt" and r["out"] == "out?", r'
+"$make_fixture" data d 4 2 3 || exit 1
+expect 2 "path of the model, .*, is not UTF-8 and cannot be recorded; rename it" "$gopro" train --model $'caf\xe9.pt' --data d --out refused model.tokenizer=hf
+rm -rf refused
+python3 - <<'PY'
+import zipfile
+a, b = zipfile.ZipFile("slip/slip.pt"), zipfile.ZipFile("named.pt", "w", zipfile.ZIP_STORED)
+for e in a.infolist():
+    data = a.read(e)
+    if e.filename.endswith("/data.pkl"):
+        name = "\x1b[2Ja".encode() + "\u00e9".encode() * 40
+        assert data.count(b"X\x09\0\0\0SLIP_TINY") == 1
+        data = data.replace(b"X\x09\0\0\0SLIP_TINY", b"X" + len(name).to_bytes(4, "little") + name)
+    b.writestr(e.filename, data)
+b.close()
+PY
+expect 0 '' "$gopro" import named.pt named model.tokenizer=hf --json
+check "args.model is not cut off and made plain" python3 -c '
+import json
+assert json.load(open("out.txt"))["format"] == "SLIP ?[2Ja" + "\u00e9" * 27 + ", PyTorch zip", open("out.txt").read()'
+
 # The choice of the user.
 expect 0 'exact GELU \(as asked for\)' "$gopro" import openai_state c1 model.activation=gelu
 "$make_fixture" features c1 >c1.features
 same c1.features hf_gelu.direct
 expect 0 '2 heads' "$gopro" import hf c2 model.v_heads=2
+check "how heads were found is not said in words" grep -q '^heads          by request$' out.txt
 expect 4 '3 heads do not divide the image tower' "$gopro" import hf c3 model.v_heads=3
 expect 2 'model.activation' "$gopro" import hf c4 model.activation=relu
 expect 0 '' "$gopro" import open_clip/open_clip_model.safetensors c5 model.tokenizer=hf/merges.txt
@@ -58,7 +96,6 @@ expect 0 '' "$gopro" import hf_sharded/model.safetensors.index.json c6
 same c6/model.safetensors imported/hf_sharded/model.safetensors
 
 # A run with a checkpoint as it is; the same run with the imported one.
-"$make_fixture" data d 4 2 3 || exit 1
 expect 0 'accuracy|%' "$gopro" zeroshot --model openai_jit/ViT.pt --data d --json
 cp out.txt direct.txt
 expect 0 '' "$gopro" zeroshot --model imported/openai_jit --data d --json
@@ -153,6 +190,30 @@ expect 2 'a checkpoint and a new folder' "$gopro" import hf
 expect 2 "dtype is 'f32'" "$gopro" import hf refused --dtype f64
 [ ! -e refused ] || fail "a refused import left a folder"
 
+# What a 16-bit type cannot hold is said, not stored as infinity.
+# poke FOLDER TENSOR NUMBER: its first number, in a copy of hf.
+poke() {
+    rm -rf "$1" && cp -r hf "$1" && python3 - "$@" <<'PY'
+import json, struct, sys
+f = open(sys.argv[1] + "/model.safetensors", "r+b")
+n = struct.unpack("<Q", f.read(8))[0]
+f.seek(8 + n + json.loads(f.read(n))[sys.argv[2]]["data_offsets"][0])
+f.write(struct.pack("<f", float(sys.argv[3])))
+PY
+}
+poke large text_model.final_layer_norm.bias 1e6
+expect 4 "'text_model.final_layer_norm.bias': element 0 is 1e\+06, too large for F16.*--dtype bf16" "$gopro" import large refused --dtype f16
+check "a refused import left a folder" test ! -e refused
+expect 0 '' "$gopro" import large large16 --dtype bf16
+poke large text_model.final_layer_norm.bias -3.4e38
+expect 4 "element 0 is -3.4e\+38, too large for BF16.*--dtype f32" "$gopro" import large refused --dtype bf16
+expect 0 '' "$gopro" import large large32
+
+# A scale that would end in numbers that are not finite.
+poke large logit_scale 1e30
+expect 4 "'logit_scale' is 1e\+30, expected -20 to 20" "$gopro" import large refused
+check "a refused import left a folder" test ! -e refused
+
 # Damage after the import is found: by samples at once where they lie, elsewhere by --verify.
 cp -r imported/hf damaged && printf 'x' | dd of=damaged/model.safetensors bs=1 seek=$(($(stat -c %s damaged/model.safetensors) - 3)) conv=notrunc 2>/dev/null
 expect 4 'changed or damaged after it was imported' "$gopro" import damaged refused
@@ -167,6 +228,8 @@ f.seek(8 + n + at + 40000)
 f.write(struct.pack("<f", 0.25 + 1 / 512))
 PY
 expect 4 'its contents have the hash' "$gopro" import --verify damaged
+expect 4 'its contents have the hash' "$gopro" import damaged refused # a new record must not vouch for it
+expect 4 'its contents have the hash' "$gopro" import damaged refused model.activation=gelu
 expect 4 'carries no content hash' "$gopro" import --verify hf
 no_leftovers .
 finish

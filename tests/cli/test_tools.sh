@@ -86,6 +86,19 @@ expect 3 "standard input:1: no string 'text'" bad_line
 bad_json() { printf '{"text": "a"}\n{"text":\n' | "$gopro" tokenize --vocab m; }
 expect 3 "standard input:2" bad_json
 
+expect 2 "unexpected argument 'extra'" "$gopro" tokenize --vocab m extra
+# Interrupted while it waits for input: as every command.  (A shell's background jobs ignore SIGINT; Python's children need not.)
+check "an interrupted tokenize does not end with 130" python3 -c '
+import signal, subprocess, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+p = subprocess.Popen([sys.argv[1], "tokenize", "--vocab", "m"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+p.stdin.write(b"{\"text\": \"a\"}\n")
+p.stdin.flush()
+time.sleep(0.5)
+p.send_signal(signal.SIGINT)
+p.wait(20)
+assert p.returncode == 130, (p.returncode, p.stderr.read())' "$gopro"
+
 expect 0 '4 classes, 24 train, 0 val, 12 test' "$gopro" data check d --decode
 expect 0 '"classes": 4' "$gopro" data check d --json
 expect 0 '"hash"' "$gopro" data draw d --shots 2 --seed 3

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+#define ZLIB_CONST
 #include <zlib.h>
 
 #include "text/text_internal.h"
@@ -223,6 +224,37 @@ static void merges_files(void **state)
     assert_int_equal(gp_tokenizer_load(&t, GOLDEN "nothing", 0, &err), GOPRO_E_IO);
 }
 
+/* Appends text as a gzip file. */
+static size_t member(char *out, size_t at, size_t cap, const char *text)
+{
+    z_stream z = {
+        .next_in = (const Bytef *)text, .avail_in = (uInt)strlen(text), .next_out = (Bytef *)out + at, .avail_out = (uInt)(cap - at)};
+    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    at = cap - z.avail_out;
+    assert_int_equal(deflateEnd(&z), Z_OK);
+    return at;
+}
+
+/* Several gzip files behind each other are one text; what is no gzip data behind them is not passed over. */
+static void gzip_members(void **state)
+{
+    (void)state;
+    char z[512] = {0};
+    size_t one = member(z, 0, sizeof z, "a b\n"), two = member(z, one, sizeof z, "ab c</w>\n");
+    expect(z, one, 515, GOPRO_OK, "");
+    expect(z, two, 516, GOPRO_OK, "");
+    expect(z, one, 516, GOPRO_E_WEIGHTS, "1 merges");
+    expect(z, two + 100, 516, GOPRO_OK, ""); /* zeros, as tapes and rounded copies have them */
+    expect(z, two - 1, 516, GOPRO_E_WEIGHTS, "not a complete gzip file");
+    expect(z, one + 5, 0, GOPRO_E_WEIGHTS, "not a complete gzip file");
+    z[two] = 'x';
+    expect(z, two + 3, 516, GOPRO_E_WEIGHTS, "m.txt: 3 bytes after the end of its gzip data");
+    z[two] = 0;
+    z[two + 2] = '\x1f';
+    expect(z, two + 3, 516, GOPRO_E_WEIGHTS, "1 bytes after the end");
+}
+
 static void bad_text(void **state)
 {
     (void)state;
@@ -282,9 +314,9 @@ static void entities_are_sorted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_vectors), cmocka_unit_test(many_strings),        cmocka_unit_test(clip_vectors),
-        cmocka_unit_test(token_texts),    cmocka_unit_test(merges_files),        cmocka_unit_test(bad_text),
-        cmocka_unit_test(long_text),      cmocka_unit_test(entities_are_sorted),
+        cmocka_unit_test(golden_vectors), cmocka_unit_test(many_strings), cmocka_unit_test(clip_vectors),
+        cmocka_unit_test(token_texts),    cmocka_unit_test(merges_files), cmocka_unit_test(gzip_members),
+        cmocka_unit_test(bad_text),       cmocka_unit_test(long_text),    cmocka_unit_test(entities_are_sorted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -304,6 +304,9 @@ static void test_damaged_files(void **state)
     expect_failure(cut, "outside the file", "truncated");
     assert_int_equal(gp_write_file(cut, m.data, 100, NULL), GOPRO_OK);
     expect_failure(cut, "cut.safetensors", "runs past the end of the file");
+    static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n";
+    assert_int_equal(gp_write_file(cut, pointer, sizeof pointer - 1, NULL), GOPRO_OK);
+    expect_failure(cut, "a pointer of git-lfs", "git lfs pull");
     gp_map_close(&m);
     expect_failure("no/such/file.safetensors", "no/such/file", "No such file");
     expect_failure(dir, dir, "holds no model.safetensors");
@@ -342,7 +345,12 @@ static const struct {
     {"config.json", "{\"text_config\":{\"eos_token_id\":5,\"bos_token_id\":5}}", "start token 5", "must differ"},
     {"preprocessor_config.json", "{\"image_mean\":[1,2]}", "image_mean", "three numbers"},
     {"preprocessor_config.json", "{\"image_std\":[1,\"a\",2]}", "image_std", "three numbers"},
-    {"preprocessor_config.json", "{\"image_std\":[1,0,2]}", "deviation", "above 0"},
+    {"preprocessor_config.json", "{\"image_std\":[1,0,2]}", "image deviation is 0", "expected 0.001"},
+    {"preprocessor_config.json", "{\"image_std\":[1,1e-40,2]}", "image deviation is 9.99995e-41", "expected 0.001 to 1000"},
+    {"preprocessor_config.json", "{\"image_mean\":[1,-1e30,2]}", "image mean is -1e+30", "expected -1000 to 1000"},
+    {"preprocessor_config.json", "{\"rescale_factor\":0.0078}", "rescale_factor is 0.0078", "expected 1/255"},
+    {"preprocessor_config.json", "{\"rescale_factor\":\"1\"}", "rescale_factor", "expected 1/255"},
+    {"preprocessor_config.json", "{\"do_rescale\":false}", "do_rescale is false", "always"},
     {"preprocessor_config.json", "{\"resample\":1}", "resample", "bicubic"},
     {"preprocessor_config.json", "{\"crop_size\":{\"height\":16,\"width\":16}}", "crop_size is 16", "tensors say 12"},
     {"preprocessor_config.json", "{\"crop_size\":{\"height\":12,\"width\":10}}", "crop_size", "square"},
@@ -390,6 +398,16 @@ static void test_configurations(void **state)
     assert_int_equal(w->arch.eot, 7);
     assert_int_equal(w->arch.sot, 3);
     assert_int_equal(w->arch.t.heads, 4); /* before the metadata */
+    assert_non_null(strstr(w->found.warning, "has no hidden_act for either tower"));
+    assert_non_null(strstr(w->found.activation, "no hidden_act in config.json"));
+    gp_clip_free(&w);
+    w = load_with(folder, "config.json", "{\"vision_config\":{\"hidden_act\":\"gelu\"}}");
+    assert_int_equal(w->arch.v.act, GP_ACT_GELU);
+    assert_int_equal(w->arch.t.act, GP_ACT_QUICKGELU);
+    assert_non_null(strstr(w->found.warning, "has no hidden_act for the text tower"));
+    assert_non_null(strstr(w->found.activation, "image tower exact GELU (hidden_act in config.json), text tower QuickGELU (no hidden_act"));
+    gp_clip_free(&w);
+    w = load_with(folder, "preprocessor_config.json", "{\"rescale_factor\":0.00392156862745098,\"image_std\":[0.0039,1,255]}");
     gp_clip_free(&w);
     free(folder);
 }

@@ -80,7 +80,7 @@ static void test_totals(void **state)
 
 typedef struct geometry {
     size_t width, patch, grid, text;
-    bool slip, merged;
+    bool slip, merged, empty; /* empty: a projection without numbers */
     const char *prefix;
 } geometry;
 
@@ -147,7 +147,10 @@ static char *write_file(const geometry *g, const char *folder, const char *name,
         put(w, g, "visual.class_embedding", d, 0, 0, 0);
         put(w, g, "visual.positional_embedding", n, d, 0, 0);
         put(w, g, "visual.conv1.weight", d, 3, p, p);
-        put(w, g, "visual.proj", d, 5, 0, 0);
+        if (g->empty)
+            gp_st_writer_add(w, "visual.proj", GP_DT_F32, (const size_t[]){(size_t)1 << 61, 0}, 2, w, false);
+        else
+            put(w, g, "visual.proj", d, 5, 0, 0);
         both(w, g, "visual.ln_pre", d);
         both(w, g, "visual.ln_post", d);
     }
@@ -180,7 +183,8 @@ static void refuse(char *path, const gp_clip_choice *choice, const char *what)
     gp_clip_weights *w;
     gopro_error err;
     gopro_status st = gp_clip_load_as(&w, path, choice, &err);
-    if (st == GOPRO_OK || !strstr(err.msg, what)) fail_msg("status %d, '%s', expected '%s'", (int)st, st ? err.msg : "", what);
+    if (st == GOPRO_OK || st == GOPRO_E_FORMAT || !strstr(err.msg, what))
+        fail_msg("status %d, '%s', expected '%s'", (int)st, st ? err.msg : "", what);
     assert_null(w);
     free(path);
 }
@@ -258,6 +262,12 @@ static void test_choices(void **state)
            "'visual.transformer.resblocks.1.ln_1.weight' has shape [1], expected [128]");
     refuse(write_file(&g, "choice", "x.safetensors", "transformer.resblocks.1.ln_2.weight"), NULL,
            "'transformer.resblocks.1.ln_1.weight' is missing");
+    /* One name after renaming. */
+    refuse(write_file(&g, "choice", "x.safetensors", "module.logit_scale"), NULL, "'logit_scale' is there twice");
+    refuse(write_file(&g, "choice", "x.safetensors", "transformer.resblocks.0.attn.q_proj_weight"), NULL,
+           "'text_model.encoder.layers.0.self_attn.q_proj.weight' is there twice");
+    const geometry empty = {.width = 128, .patch = 4, .grid = 2, .text = 64, .merged = true, .empty = true};
+    refuse(write_file(&empty, "choice", "x.safetensors", NULL), NULL, "'visual.proj' holds no numbers");
 }
 
 /* ---- open_clip_config.json ---- */
@@ -286,6 +296,22 @@ static void test_open_clip(void **state)
          "'squash'"},
         {"{\"model_cfg\":{\"vision_cfg\":{" VISION "},\"text_cfg\":{" TEXT "}},\"preprocess_cfg\":{\"interpolation\":\"random\"}}",
          "'random'"},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION ",\"head_width\":32,\"act_kwargs\":{},\"global_average_pool\":false},\"text_cfg\":{" TEXT
+         ",\"act_kwargs\":{\"approximate\":\"none\"},\"proj_bias\":false}},\"preprocess_cfg\":{\"size\":[8,8]}}",
+         NULL},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION ",\"act_kwargs\":{\"approximate\":\"tanh\"}},\"text_cfg\":{" TEXT "}}}",
+         "vision_cfg.act_kwargs is set"},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION "},\"text_cfg\":{" TEXT ",\"act_kwargs\":{\"approximate\":\"tanh\"}}}}",
+         "text_cfg.act_kwargs is set"},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION ",\"global_average_pool\":true},\"text_cfg\":{" TEXT "}}}",
+         "vision_cfg.global_average_pool is set"},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION "},\"text_cfg\":{" TEXT ",\"proj_bias\":true}}}", "text_cfg.proj_bias is set"},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION "},\"text_cfg\":{" TEXT "}},\"preprocess_cfg\":{\"size\":16}}",
+         "preprocess_cfg.size is 16, but the tensors say 8"},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION "},\"text_cfg\":{" TEXT "}},\"preprocess_cfg\":{\"size\":[8,9]}}",
+         "preprocess_cfg.size is 9"},
+        {"{\"model_cfg\":{\"vision_cfg\":{" VISION "},\"text_cfg\":{" TEXT "}},\"preprocess_cfg\":{\"size\":\"8\"}}",
+         "preprocess_cfg.size must be"},
         {"[", "line 1"},
     };
     const geometry g = {.width = 128, .patch = 4, .grid = 2, .text = 64, .merged = true};
