@@ -42,7 +42,7 @@ static bool kept(const gp_learner *l, const char *name)
 gopro_status gp_prompt_write(const char *path, const gp_learner *l, const gp_prompt_meta *m, gopro_error *err)
 {
     gp_st_writer *w = gp_st_writer_create();
-    char *names = names_json(m->class_name, m->K), scale[32];
+    char *names = names_json(m->class_name, m->K), scale[32], reading[GP_CLIP_READING];
     gopro_status st;
     if (!w || !names) {
         st = gp_fail_nomem(err, 0, "the learnt prompt");
@@ -53,6 +53,8 @@ gopro_status gp_prompt_write(const char *path, const gp_learner *l, const gp_pro
     gp_st_writer_meta(w, "version", GOPRO_VERSION);
     gp_st_writer_meta(w, "method", l->method->name);
     gp_st_writer_meta(w, "backbone", l->bb->weights->hash);
+    gp_clip_reading(reading, &l->bb->weights->arch);
+    gp_st_writer_meta(w, "reading", reading);
     gp_st_writer_meta(w, "dataset", m->dataset);
     gp_st_writer_meta(w, "subset", m->subset);
     gp_st_writer_meta(w, "draw", m->draw_hash);
@@ -130,6 +132,19 @@ static gopro_status read_options(gp_options *o, const gp_safetensors *f, const c
     return GOPRO_OK;
 }
 
+static void add_shape(char out[200], const size_t *shape, size_t rank)
+{
+    for (size_t i = 0; i < rank; i++) gp_cat(out, 200, "%s%zu", i ? ", " : "", shape[i]);
+}
+
+static gopro_status other_shape(const size_t *shape, size_t rank, const gp_param_info *in, const char *path, gopro_error *err)
+{
+    char have[200] = "", want[200] = "";
+    add_shape(have, shape, rank);
+    add_shape(want, in->shape, in->rank);
+    return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' has shape [%s], expected [%s]", path, in->name, have, want);
+}
+
 static gopro_status read_tensors(gp_learner *l, const gp_safetensors *f, const char *path, gopro_error *err)
 {
     for (size_t i = 0; l->p && i < gp_params_count(l->p); i++) {
@@ -139,9 +154,7 @@ static gopro_status read_tensors(gp_learner *l, const gp_safetensors *f, const c
         if (!t) return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' is missing", path, in->name);
         bool same = t->rank == in->rank;
         for (size_t d = 0; same && d < in->rank; d++) same = t->shape[d] == in->shape[d];
-        if (!same || t->count != in->count)
-            return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' has %zu numbers in %zu dimensions, expected %zu in %zu", path, in->name,
-                           t->count, t->rank, in->count, in->rank);
+        if (!same) return other_shape(t->shape, t->rank, in, path, err);
         const gp_var to = gp_param_at(l->p, i);
         gopro_status st = gp_tensor_to_f32(to.v, t, err);
         if (st != GOPRO_OK) return gp_fail_in(err, GOPRO_E_WEIGHTS, "%s", path);
@@ -171,6 +184,7 @@ static gopro_status read_info(gp_prompt_info *info, const gp_safetensors *f, con
 gopro_status gp_prompt_read(gp_learner **l, gp_prompt_info *info, gp_backbone *b, const char *path, gopro_error *err)
 {
     gp_safetensors *f = NULL;
+    char reading[GP_CLIP_READING];
     gp_options *o = gp_options_create();
     *l = NULL;
     memset(info, 0, sizeof *info);
@@ -189,6 +203,16 @@ gopro_status gp_prompt_read(gp_learner **l, gp_prompt_info *info, gp_backbone *b
     if (!is) {
         st = gp_fail(err, GOPRO_E_WEIGHTS, "%s was learnt on weights %.12s, but '%s' has %.12s; give the model it was learnt on", path,
                      info->backbone_hash, b->path, b->weights->hash);
+        goto out;
+    }
+    const char *recorded = gp_safetensors_meta(f, "reading");
+    gp_clip_reading(reading, &b->weights->arch);
+    if (recorded && strcmp(recorded, reading) != 0) {
+        st = gp_fail(
+            err, GOPRO_E_WEIGHTS,
+            "%s was learnt on the weights of '%s' read in another way (config.json, preprocessor_config.json or model.*): then '%s', "
+            "now '%s'",
+            path, b->path, recorded, reading);
         goto out;
     }
     GP_CHECK(read_options(o, f, path, err));

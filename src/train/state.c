@@ -153,7 +153,7 @@ gopro_status gp_checkpoint_write(const char *path, const gp_learner *l, const gp
     size_t n = GP_STATE_FIXED + s->sums.n_shift_dims;
     double *v = malloc(n * sizeof *v);
     gp_str stepped = {0}, terms = {0};
-    char number[32];
+    char number[32], reading[GP_CLIP_READING];
     gopro_status st;
     if (!w || !v) {
         st = gp_fail_nomem(err, n * sizeof *v, "a checkpoint");
@@ -162,6 +162,8 @@ gopro_status gp_checkpoint_write(const char *path, const gp_learner *l, const gp
     state_pack(v, s);
     gp_st_writer_meta(w, "format", GP_CHECKPOINT_FORMAT);
     gp_st_writer_meta(w, "identity", identity);
+    gp_clip_reading(reading, &l->bb->weights->arch);
+    gp_st_writer_meta(w, "reading", reading);
     snprintf(number, sizeof number, "%zu", s->epoch);
     gp_st_writer_meta(w, "epoch", number);
     snprintf(number, sizeof number, "%zu", s->iter);
@@ -242,6 +244,7 @@ static gopro_status take_best(gp_best *b, const gp_safetensors *f, gp_params *p,
 gopro_status gp_checkpoint_read(const char *path, gp_learner *l, gp_train_state *s, const char *identity, gopro_error *err)
 {
     gp_safetensors *f = NULL;
+    char reading[GP_CLIP_READING];
     gopro_status st = gp_safetensors_open(&f, path, err);
     if (st != GOPRO_OK) return st;
     const char *id = gp_safetensors_meta(f, "identity"), *stepped = gp_safetensors_meta(f, "stepped");
@@ -252,6 +255,16 @@ gopro_status gp_checkpoint_read(const char *path, gp_learner *l, gp_train_state 
     }
     if (!id || strcmp(id, identity) != 0 || !scale || !stepped || strlen(stepped) != gp_params_count(l->p)) {
         st = gp_fail(err, GOPRO_E_FORMAT, "%s: a checkpoint of another configuration; remove the file to start anew", path);
+        goto out;
+    }
+    const char *recorded = gp_safetensors_meta(f, "reading");
+    gp_clip_reading(reading, &l->bb->weights->arch);
+    if (recorded && strcmp(recorded, reading) != 0) {
+        st = gp_fail(
+            err, GOPRO_E_FORMAT,
+            "%s: the run began with the weights read in another way (config.json or preprocessor_config.json): then '%s', now '%s'; "
+            "put them back, or remove the run folder",
+            path, recorded, reading);
         goto out;
     }
     for (size_t i = 0; i < gp_params_count(l->p); i++) {

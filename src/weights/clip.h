@@ -111,6 +111,9 @@ gopro_status gp_clip_save(gp_clip_weights *w, const char *folder, int dtype, con
  * loading takes it over instead of reading everything, after checking samples of every tensor. */
 gopro_status gp_clip_export(gp_clip_weights *w, const char *folder, int dtype, char content[65], gopro_error *err);
 size_t gp_clip_count(gp_clip_weights *w); /* parameters */
+/* How the towers are read and images prepared, in a line: what the same numbers need to be the same model. */
+#define GP_CLIP_READING 400
+void gp_clip_reading(char out[GP_CLIP_READING], const gp_clip_arch *a);
 /* Is this the model that `hash` names, as it is or as the checkpoint it was imported from?  May read everything. */
 gopro_status gp_clip_is(bool *is, gp_clip_weights *w, const char *hash, gopro_error *err);
 /* Reads everything: does the recorded hash still hold?  WEIGHTS error if not. */

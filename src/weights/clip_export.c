@@ -62,16 +62,20 @@ static gopro_status add_content(void *user, const char *name, gp_real *data, con
 }
 
 /* a: how the towers are read. */
+void gp_clip_reading(char out[GP_CLIP_READING], const gp_clip_arch *a)
+{
+    snprintf(out, GP_CLIP_READING, "v %zu %d %.9g t %zu %d %.9g image %zu %zu %d %.9g %.9g %.9g %.9g %.9g %.9g tokens %u %u", a->v.heads,
+             (int)a->v.act, a->v.eps, a->t.heads, (int)a->t.act, a->t.eps, a->image, a->resize, a->bilinear, (double)a->mean[0],
+             (double)a->mean[1], (double)a->mean[2], (double)a->std[0], (double)a->std[1], (double)a->std[2], a->sot, a->eot);
+}
+
 static gopro_status content_hash(char out[65], gp_clip_weights *w, const gp_clip_arch *a, gp_dtype dtype, gopro_error *err)
 {
     content x = {.dtype = dtype};
-    char line[400];
-    int n =
-        snprintf(line, sizeof line, "v %zu %d %.9g t %zu %d %.9g image %zu %zu %d %.9g %.9g %.9g %.9g %.9g %.9g tokens %u %u", a->v.heads,
-                 (int)a->v.act, a->v.eps, a->t.heads, (int)a->t.act, a->t.eps, a->image, a->resize, a->bilinear, (double)a->mean[0],
-                 (double)a->mean[1], (double)a->mean[2], (double)a->std[0], (double)a->std[1], (double)a->std[2], a->sot, a->eot);
+    char line[GP_CLIP_READING];
+    gp_clip_reading(line, a);
     gp_sha256_init(&x.c);
-    gp_sha256_add(&x.c, line, (size_t)n + 1);
+    gp_sha256_add(&x.c, line, strlen(line) + 1);
     GP_TRY(gp_clip_visit(w, add_content, &x, err));
     gp_sha256_hex(&x.c, out);
     return GOPRO_OK;
@@ -210,6 +214,8 @@ gopro_status gp_clip_export(gp_clip_weights *w, const char *folder, int dtype, c
     else
         GP_TRY(content_hash(exact, w, &w->arch, GP_DT_F32, err));
     bool rounded = strcmp(exact, hash) != 0; /* to other numbers than the source's */
+    char reading[GP_CLIP_READING];
+    gp_clip_reading(reading, &w->arch);
     const char *meta[] = {"gopro.format",
                           f->format,
                           "gopro.activation",
@@ -222,6 +228,8 @@ gopro_status gp_clip_export(gp_clip_weights *w, const char *folder, int dtype, c
                           rounded ? "" : w->hash,
                           "gopro.conversions",
                           f->conversions,
+                          "gopro.reading",
+                          reading,
                           "gopro.version",
                           gopro_version(),
                           "gopro.content_sha256",

@@ -212,8 +212,11 @@ static void fold_choice(gp_clip_weights *w, const gp_clip_arch *own)
 }
 
 /* What gp_clip_export recorded, if the samples still fit. */
-static gopro_status recorded_hash(gp_clip_weights *w, const gp_tensors *t, const char *file, bool *trusted, gopro_error *err)
+static gopro_status recorded_hash(gp_clip_weights *w, const gp_clip_arch *own, const gp_tensors *t, const char *file, bool *trusted,
+                                  gopro_error *err)
 {
+    char reading[GP_CLIP_READING];
+    const char *recorded = gp_tensors_meta(t, "gopro.reading"); /* not in what was imported before there was such a line */
     const char *content = gp_tensors_meta(t, "gopro.content_sha256"), *samples = gp_tensors_meta(t, "gopro.samples_sha256");
     char now[65];
     *trusted = false;
@@ -221,6 +224,12 @@ static gopro_status recorded_hash(gp_clip_weights *w, const gp_tensors *t, const
     gp_clip_sample_hash(now, t);
     if (strlen(content) != 64 || strcmp(now, samples) != 0)
         return gp_fail(err, GOPRO_E_WEIGHTS, "%s: was changed or damaged after it was imported; import it again", file);
+    gp_clip_reading(reading, own);
+    if (recorded && strcmp(recorded, reading) != 0)
+        return gp_fail(err, GOPRO_E_WEIGHTS,
+                       "%s: config.json or preprocessor_config.json beside it is not what was imported, so it is another model; put them "
+                       "back, or import again",
+                       file);
     memcpy(w->hash, content, sizeof w->hash);
     memcpy(w->found.recorded, content, sizeof w->found.recorded);
     const char *source = gp_tensors_meta(t, "gopro.source_hash");
@@ -262,7 +271,7 @@ static gopro_status build(gp_clip_weights **out, gp_tensors **t, const gp_clip_f
         st = gp_fail_nomem(err, (*t)->n, files->weights);
         goto out;
     }
-    GP_CHECK(recorded_hash(w, *t, files->weights, &l.trusted, err));
+    GP_CHECK(recorded_hash(w, &own, *t, files->weights, &l.trusted, err));
     GP_CHECK(gp_clip_each(w, load_slot, &l, err));
     GP_CHECK(check_unknown(&l, err));
     if (!l.trusted) GP_CHECK(hash_files(w, *t, err));

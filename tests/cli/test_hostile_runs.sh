@@ -118,6 +118,7 @@ for v in nan x -1 0 1e9 4.6junk ''; do prompt "m['logit_scale'] = '$v'" "" "the 
 prompt "del m['logit_scale']" "" "the metadata's logit_scale is missing"
 prompt "" "v[0] = float('nan')" "tensor '[a-z._0-9]+' holds numbers that are not finite"
 prompt "m['classes'] = json.dumps(['\\x1b[31mred', 'b'])" "" "class name 0 of the metadata is not plain text"
+prompt "t = h['ctx']; t['shape'] = t['shape'][::-1]" "" "tensor 'ctx' has shape \\[32, 4\\], expected \\[4, 32\\]"
 expect 0 "" "$gopro" predict run "$picture"
 # Many entries are read in time that grows with their number.
 cp run/prompt.safetensors kept && edit run/prompt.safetensors "m.update({'k%d' % i: '' for i in range(200000)})" ""
@@ -146,6 +147,26 @@ checkpoint "t = h['value.ctx']; t['shape'] = t['shape'][::-1]" "" "tensor 'value
 # After all that the run and the report are as they were.
 expect 0 'accuracy' "$gopro" eval run
 expect 0 'average' "$gopro" report p b2n
+
+# The same numbers read in another way are another model, whether they lie as they came or were imported.
+cp -r m read && "$gopro" train --quiet --model read --data d --out reading --subset base $few >/dev/null
+"$gopro" train --model read --data d --out stopped --subset base $long >/dev/null 2>&1 </dev/null &
+for i in $(seq 400); do
+    [ -f stopped/checkpoint.safetensors ] && break
+    sleep 0.02
+done
+kill -INT $! && wait $!
+grep -q quick_gelu read/config.json || fail "the fixture has another activation"
+sed -i 's/quick_gelu/gelu/' read/config.json
+expect 4 "reading/prompt.safetensors was learnt on the weights of .* read in another way" "$gopro" predict reading "$picture"
+expect 1 "stopped/checkpoint.safetensors: the run began with the weights read in another way" "$gopro" train --model read --data d --out stopped --subset base $long
+expect 0 "" "$gopro" import m imported
+expect 0 "" "$gopro" predict run "$picture" --model imported
+for edit in 's/quick_gelu/gelu/ config.json' 's/0\.5/0.4/ preprocessor_config.json'; do
+    rm -rf changed && cp -r imported changed && sed -i "${edit% *}" "changed/${edit#* }"
+    cmp -s "imported/${edit#* }" "changed/${edit#* }" && fail "nothing was changed: $edit"
+    expect 4 "changed/model.safetensors: config.json or preprocessor_config.json beside it is not what was imported" "$gopro" zeroshot --model changed --data d
+done
 
 # A folder whose name is as long as a name may be, of characters of two bytes.
 name=$(python3 -c 'print("é" * 127)')
