@@ -31,7 +31,7 @@ int cmd_import(cli *c)
     if (c->n_arg != 2) return cli_usage(c, "a checkpoint and a new folder are needed");
     if (dtype && strcmp(dtype, "f32") != 0 && strcmp(dtype, "f16") != 0 && strcmp(dtype, "bf16") != 0)
         return cli_usage(c, "--dtype is 'f32', 'f16' or 'bf16', not '%s'", dtype);
-    gopro_status st = gopro_import(&report, &warning, c->json, c->arg[0], c->arg[1], dtype, c->config, &err);
+    gopro_status st = gopro_import(&report, &warning, c->context, c->json, c->arg[0], c->arg[1], dtype, c->config, &err);
     if (warning) cli_warn(c, warning);
     if (st == GOPRO_OK) cli_text(c, report);
     gopro_string_free(report);

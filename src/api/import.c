@@ -130,8 +130,8 @@ static bool parse_dtype(const char *name, gp_dtype *dtype)
     return false;
 }
 
-gopro_status gopro_import(char **report, char **warning, int json, const char *source, const char *out, const char *dtype,
-                          const gopro_config *config, gopro_error *err)
+gopro_status gopro_import(char **report, char **warning, gopro_context *context, int json, const char *source, const char *out,
+                          const char *dtype, const gopro_config *config, gopro_error *err)
 {
     gp_clip_weights *w = NULL;
     gp_tokenizer *t = NULL;
@@ -143,7 +143,7 @@ gopro_status gopro_import(char **report, char **warning, int json, const char *s
     if (!source || !out || !config) return gp_fail(err, GOPRO_E_INVALID, "source, out or config is NULL");
     if (!parse_dtype(dtype ? dtype : "f32", &type)) return gp_fail(err, GOPRO_E_INVALID, "'%.40s' is not f32, f16 or bf16", dtype);
     gopro_status st = gp_import_load(&w, &t, source, config->o, err);
-    if (st == GOPRO_OK) st = gp_import_write(w, t, out, (int)type, hash, err);
+    if (st == GOPRO_OK) st = gp_import_write(w, t, out, (int)type, hash, context ? &context->watch.log : NULL, err);
     if (st == GOPRO_OK && report) {
         (json ? json_report : text_report)(&s, w, out, gp_dtype_name(type), hash);
         if (s.failed)

@@ -84,7 +84,8 @@ static gopro_status check_free(const char *out, gopro_error *err)
     return n ? gp_fail(err, GOPRO_E_INVALID, "'%s' is there and not empty; name a new folder, or remove it first", out) : GOPRO_OK;
 }
 
-gopro_status gp_import_write(gp_clip_weights *w, const gp_tokenizer *t, const char *out, int dtype, char hash[65], gopro_error *err)
+gopro_status gp_import_write(gp_clip_weights *w, const gp_tokenizer *t, const char *out, int dtype, char hash[65], const gp_log *log,
+                             gopro_error *err)
 {
     size_t n = strlen(out);
     while (n > 1 && out[n - 1] == '/') n--;
@@ -93,10 +94,11 @@ gopro_status gp_import_write(gp_clip_weights *w, const gp_tokenizer *t, const ch
     char *final = gp_sprintf("%.*s", (int)n, out), *tmp = gp_sprintf("%.*s.tmp.%ld", (int)n, out, (long)getpid());
     gopro_status st = final && tmp ? gp_mkdirs(tmp, err) : gp_fail_nomem(err, n, "a path");
     if (st == GOPRO_OK) {
-        st = gp_clip_export(w, tmp, dtype, hash, err);
+        st = gp_clip_export(w, tmp, dtype, hash, log, err);
         /* A source cut off meanwhile looks like an output that cannot be written. */
         if (gp_clip_check(w, err) != GOPRO_OK) st = GOPRO_E_WEIGHTS;
         if (st == GOPRO_OK) st = gp_tokenizer_save(t, tmp, err);
+        if (st == GOPRO_OK && gp_cancelled(log)) st = gp_fail(err, GOPRO_E_CANCELLED, "interrupted; nothing was written");
         if (st == GOPRO_OK && rename(tmp, final) != 0) st = gp_fail_errno(err, "could not create", final);
         if (st != GOPRO_OK) remove_folder(tmp);
     }

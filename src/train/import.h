@@ -12,6 +12,7 @@ gopro_status gp_import_load(gp_clip_weights **w, gp_tokenizer **t, const char *p
 
 /* Writes folder `out`, which must not exist or be empty, complete or not at all.  dtype: gp_dtype of the numbers.  hash: of the contents.
  */
-gopro_status gp_import_write(gp_clip_weights *w, const gp_tokenizer *t, const char *out, int dtype, char hash[65], gopro_error *err);
+gopro_status gp_import_write(gp_clip_weights *w, const gp_tokenizer *t, const char *out, int dtype, char hash[65], const gp_log *log,
+                             gopro_error *err);
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef GP_WEIGHTS_CLIP_H
 #define GP_WEIGHTS_CLIP_H
 
-#include "base/error.h"
+#include "base/log.h"
 #include "base/real.h"
 #include "kernels/kernels.h"
 
@@ -108,8 +108,8 @@ gopro_status gp_clip_save(gp_clip_weights *w, const char *folder, int dtype, con
 
 /* The same as the one canonical form of a checkpoint: q, k and v side by side so that they are used in the mapping, and metadata that say
  * where the numbers came from.  `content` receives a SHA-256 over names, shapes and numbers as F32, equal whatever format they came in;
- * loading takes it over instead of reading everything, after checking samples of every tensor. */
-gopro_status gp_clip_export(gp_clip_weights *w, const char *folder, int dtype, char content[65], gopro_error *err);
+ * loading takes it over instead of reading everything, after checking samples of every tensor.  log: asked whether to stop; may be NULL. */
+gopro_status gp_clip_export(gp_clip_weights *w, const char *folder, int dtype, char content[65], const gp_log *log, gopro_error *err);
 size_t gp_clip_count(gp_clip_weights *w); /* parameters */
 /* How the towers are read and images prepared, in a line: what the same numbers need to be the same model. */
 #define GP_CLIP_READING 400

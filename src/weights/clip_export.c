@@ -35,6 +35,7 @@ static size_t to_bytes(uint8_t *out, const gp_real *p, size_t n, gp_dtype dtype)
 typedef struct content {
     gp_sha256 c;
     gp_dtype dtype;
+    const gp_log *log; /* asked whether to stop; may be NULL */
 } content;
 
 static gopro_status add_content(void *user, const char *name, gp_real *data, const size_t *shape, size_t rank, gopro_error *err)
@@ -43,7 +44,7 @@ static gopro_status add_content(void *user, const char *name, gp_real *data, con
     gp_dtype dtype = stored_as(x->dtype, rank);
     float f[CHUNK];
     size_t count = 1;
-    (void)err;
+    if (gp_cancelled(x->log)) return gp_fail(err, GOPRO_E_CANCELLED, "interrupted; nothing was written");
     gp_sha256_add(&x->c, name, strlen(name) + 1);
     for (size_t i = 0; i < rank; i++) {
         uint64_t d = shape[i];
@@ -69,9 +70,10 @@ void gp_clip_reading(char out[GP_CLIP_READING], const gp_clip_arch *a)
              (double)a->mean[1], (double)a->mean[2], (double)a->std[0], (double)a->std[1], (double)a->std[2], a->sot, a->eot);
 }
 
-static gopro_status content_hash(char out[65], gp_clip_weights *w, const gp_clip_arch *a, gp_dtype dtype, gopro_error *err)
+static gopro_status content_hash(char out[65], gp_clip_weights *w, const gp_clip_arch *a, gp_dtype dtype, const gp_log *log,
+                                 gopro_error *err)
 {
-    content x = {.dtype = dtype};
+    content x = {.dtype = dtype, .log = log};
     char line[GP_CLIP_READING];
     gp_clip_reading(line, a);
     gp_sha256_init(&x.c);
@@ -86,7 +88,7 @@ gopro_status gp_clip_verify(gp_clip_weights *w, gopro_error *err)
     char now[65];
     const char *recorded = w->found.recorded;
     if (!recorded[0]) return gp_fail(err, GOPRO_E_WEIGHTS, "%s: carries no content hash; it was not made by `gopro import`", w->path);
-    GP_TRY(content_hash(now, w, &w->own_arch, GP_DT_F32, err));
+    GP_TRY(content_hash(now, w, &w->own_arch, GP_DT_F32, NULL, err));
     if (strcmp(now, recorded) == 0) return GOPRO_OK;
     return gp_fail(err, GOPRO_E_WEIGHTS, "%s: its contents have the hash %s, recorded is %s; import it again", w->path, now, recorded);
 }
@@ -96,7 +98,8 @@ gopro_status gp_clip_is(bool *is, gp_clip_weights *w, const char *hash, gopro_er
     char now[65];
     *is = strcmp(hash, w->hash) == 0 || (w->found.canonical && strcmp(hash, w->found.source_hash) == 0);
     if (*is || w->found.canonical) return GOPRO_OK;
-    GP_TRY(content_hash(now, w, &w->arch, GP_DT_F32, err)); /* the hash there is of files: do they hold what was imported from others? */
+    GP_TRY(
+        content_hash(now, w, &w->arch, GP_DT_F32, NULL, err)); /* the hash there is of files: do they hold what was imported from others? */
     gp_clip_drop_pages(w);
     *is = strcmp(hash, now) == 0;
     return GOPRO_OK;
@@ -201,18 +204,18 @@ size_t gp_clip_count(gp_clip_weights *w)
     return n;
 }
 
-gopro_status gp_clip_export(gp_clip_weights *w, const char *folder, int dtype, char hash[65], gopro_error *err)
+gopro_status gp_clip_export(gp_clip_weights *w, const char *folder, int dtype, char hash[65], const gp_log *log, gopro_error *err)
 {
     char samples[65], exact[65];
     const gp_clip_found *f = &w->found;
     if (dtype != GP_DT_F32 && dtype != GP_DT_F16 && dtype != GP_DT_BF16)
         return gp_fail(err, GOPRO_E_INVALID, "an imported checkpoint is stored as F32, F16 or BF16");
-    GP_TRY(content_hash(hash, w, &w->arch, (gp_dtype)dtype, err));
+    GP_TRY(content_hash(hash, w, &w->arch, (gp_dtype)dtype, log, err));
     GP_TRY(samples_to_be(samples, w, (gp_dtype)dtype, err));
     if (dtype == GP_DT_F32)
         memcpy(exact, hash, sizeof exact);
     else
-        GP_TRY(content_hash(exact, w, &w->arch, GP_DT_F32, err));
+        GP_TRY(content_hash(exact, w, &w->arch, GP_DT_F32, log, err));
     bool rounded = strcmp(exact, hash) != 0; /* to other numbers than the source's */
     char reading[GP_CLIP_READING];
     gp_clip_reading(reading, &w->arch);

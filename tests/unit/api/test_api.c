@@ -304,10 +304,46 @@ static void weights_changed_before_use(void **state)
     rewrite_weights(w, 1);
     assert_int_equal(gp_model_create(&m, k, cw, GP_F32, false, &err), GOPRO_E_WEIGHTS);
     assert_null(m);
-    assert_int_equal(gp_import_write(cw, t, out, 1, hash, &err), GOPRO_E_WEIGHTS); /* 1: GP_DT_F32 */
+    assert_int_equal(gp_import_write(cw, t, out, 1, hash, NULL, &err), GOPRO_E_WEIGHTS); /* 1: GP_DT_F32 */
     assert_non_null(strstr(err.msg, "was changed while it was in use"));
     assert_false(gp_path_exists(out));
     gp_compute_free(&k);
+    gp_tokenizer_free(&t);
+    gp_clip_free(&cw);
+}
+
+static bool soon(void *left)
+{
+    int *n = left;
+    return (*n)-- <= 0;
+}
+
+/* Whenever an import is interrupted, nothing is left of it. */
+static void import_interrupted(void **state)
+{
+    world *w = *state;
+    gopro_error err = {0};
+    gp_clip_weights *cw = NULL;
+    gp_tokenizer *t = NULL;
+    char out[128], hash[65];
+    int left = 0, asked = 0;
+    snprintf(out, sizeof out, "%s/stopped", w->dir);
+    assert_int_equal(gp_clip_load(&cw, w->model, &err), GOPRO_OK);
+    assert_int_equal(gp_tokenizer_load(&t, w->model, 0, &err), GOPRO_OK);
+    for (; asked < 1000; asked++) {
+        left = asked;
+        const gp_log log = {.cancelled = soon, .user = &left};
+        if (gp_import_write(cw, t, out, 1, hash, &log, &err) == GOPRO_OK) break;
+        assert_int_equal(err.code, GOPRO_E_CANCELLED);
+        assert_false(gp_path_exists(out));
+        char **name = NULL;
+        size_t n = 0;
+        assert_int_equal(gp_list_dir(&name, &n, w->dir, &err), GOPRO_OK);
+        for (size_t i = 0; i < n; i++) assert_null(strstr(name[i], "stopped"));
+        gp_list_free(&name, n);
+    }
+    assert_in_range(asked, 10, 999); /* it asks at every tensor */
+    assert_true(gp_path_exists(out));
     gp_tokenizer_free(&t);
     gp_clip_free(&cw);
 }
@@ -383,6 +419,7 @@ int main(void)
                                        cmocka_unit_test_setup_teardown(train_and_predict, setup, teardown),
                                        cmocka_unit_test_setup_teardown(weights_changed_in_use, setup, teardown),
                                        cmocka_unit_test_setup_teardown(weights_changed_before_use, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(import_interrupted, setup, teardown),
                                        cmocka_unit_test_setup_teardown(estimates, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
