@@ -225,6 +225,15 @@ static int check(cli *c, const gp_dataset *d, const gp_check_request *q)
 
 /* ---- draw ---- */
 
+/* Where the user's own link leads, if it is one. */
+static gopro_status export(const char *to, const char *text, gopro_error *err)
+{
+    char *target = realpath(to, NULL);
+    gopro_status st = gp_write_file(target ? target : to, text, strlen(text), err);
+    free(target);
+    return st;
+}
+
 static int draw(cli *c, const gp_dataset *d, size_t shots, uint64_t seed, const gp_log *log)
 {
     gopro_error err = {0};
@@ -241,7 +250,7 @@ static int draw(cli *c, const gp_dataset *d, size_t shots, uint64_t seed, const 
         st = gp_fail(&err, GOPRO_E_DATA,
                      "the draw of '%s' cannot be written as JSON; is the name of an archive or of the draw's file UTF-8?", d->name);
     else if (to)
-        st = gp_write_file(to, text, strlen(text), &err);
+        st = export(to, text, &err);
     if (st == GOPRO_OK && to)
         printf("%s: %zu train and %zu val images drawn, fingerprints %.16s and %.16s, written to %s\n", d->name, dr.n_train, dr.n_val,
                dr.hash, dr.val_hash, to);

@@ -26,7 +26,7 @@ GOPRO_API const char *gopro_model_warning(const gopro_model *model);
 
 /* Reads a checkpoint and writes the one folder `out` (new or empty) that loads at once; options model.*; dtype "f32" (also NULL), "f16" or
  * "bf16".  *report: what was found, as text or JSON; *warning: as above, or NULL.  Free both with gopro_string_free; either may be NULL.
- * context: says when to stop (GOPRO_E_CANCELLED, and no folder); may be NULL. */
+ * context: asked whether to stop (GOPRO_E_CANCELLED, and no folder) once the checkpoint is read, at every tensor; may be NULL. */
 GOPRO_API gopro_status gopro_import(char **report, char **warning, gopro_context *context, int json, const char *source, const char *out,
                                     const char *dtype, const gopro_config *config, gopro_error *err);
 /* Reads an imported folder in full: GOPRO_E_WEIGHTS if its contents are no longer those that were imported. */

@@ -163,12 +163,11 @@ gopro_status gp_outfile_open(gp_outfile *f, const char *path, gopro_error *err)
 {
     struct stat s;
     *f = (gp_outfile){0};
-    /* What stands there is replaced, so it must be a file; of a link the target is. */
+    /* What stands there is replaced, so it must be a file; a link is replaced, never followed: it may be in somebody else's folder. */
     if (stat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode))
         return gp_fail(err, GOPRO_E_IO, "could not create '%s': a device or pipe of that name is there; name a file", path);
-    f->path = lstat(path, &s) == 0 && S_ISLNK(s.st_mode) ? realpath(path, NULL) : NULL;
-    if (!f->path) f->path = gp_strdup(path);
-    f->tmp = gp_sprintf("%s.tmp.%ld", f->path ? f->path : path, (long)getpid());
+    f->path = gp_strdup(path);
+    f->tmp = gp_sprintf("%s.tmp.%ld", path, (long)getpid());
     if (!f->path || !f->tmp) {
         gp_outfile_abort(f);
         return gp_fail_nomem(err, strlen(path), "a file name");

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* The line on which there are more than `most` values, at least as many as commas and brackets outside of texts; 0: there are not. */
+/* The line on which there are more than `most` values, counted as commas and opening brackets outside of texts; 0: there are not. */
 static int line_of_excess(const char *text, size_t size, size_t most)
 {
     size_t n = 0;

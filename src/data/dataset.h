@@ -81,8 +81,8 @@ typedef struct gp_draw {
 } gp_draw;
 gopro_status gp_draw_make(gp_draw *dr, const gp_dataset *d, size_t shots, uint64_t seed, const gp_log *log, gopro_error *err);
 /* From a file: a plain list "path TAB label", a table with a header, JSON Lines (_impath, _label, _classname), an index {"train": {"data":
- * [...]}} or what gp_draw_export writes.  Every image must be in the dataset under the same label; an absolute or longer path is matched
- * by its end. */
+ * [...]}}, a pickle of CoOp's projects (data/draw_pickle.h) or what gp_draw_json writes.  Test images are left out (logged).  Every image
+ * must be in the dataset under the same label; an absolute or longer path is matched by its end. */
 gopro_status gp_draw_import(gp_draw *dr, const gp_dataset *d, const char *path, const gp_log *log, gopro_error *err);
 gopro_status gp_draw_parse(gp_draw *dr, const gp_dataset *d, const char *text, size_t size, const char *what, const gp_log *log,
                            gopro_error *err);

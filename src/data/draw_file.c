@@ -136,12 +136,16 @@ static gopro_status check_class(const finder *f, const gp_item *it, const char *
 }
 
 /* label < 0 or name NULL: not said. */
-static gopro_status take(finder *f, int part, const char *path, long long label, const char *name, gopro_error *err)
+static gopro_status take(finder *f, int part, const char *as_it_stands, long long label, const char *name, gopro_error *err)
 {
     uint32_t at;
-    if (strlen(path) > MAX_DRAW_PATH)
-        return gp_fail(err, GOPRO_E_DATA, "'%s': a path of %zu bytes, expected at most %zu: '%.60s...'", f->what, strlen(path),
-                       MAX_DRAW_PATH, path);
+    char path[MAX_DRAW_PATH + 1];
+    const size_t n = strlen(as_it_stands);
+    if (n > MAX_DRAW_PATH)
+        return gp_fail(err, GOPRO_E_DATA, "'%s': a path of %zu bytes, expected at most %zu: '%.60s...'", f->what, n, MAX_DRAW_PATH,
+                       as_it_stands);
+    memcpy(path, as_it_stands, n + 1);
+    gp_path_tidy(path); /* as those of the lists are */
     if (part == GP_PART_TEST) {
         f->n_test++;
         return GOPRO_OK;
@@ -183,13 +187,26 @@ static const char *first_string(json_t *o, const char *const *key)
     return NULL;
 }
 
-/* -1: not said; false if it is something other than a label. */
-static bool first_label(long long *label, json_t *o, const char *const *key)
+static bool digits(const char *s)
+{
+    if (!*s || strlen(s) > 9) return false;
+    for (; *s; s++)
+        if (*s < '0' || *s > '9') return false;
+    return true;
+}
+
+/* -1: not said, or *name is a class name that stands in its place; false if it is something other than a label. */
+static bool first_label(long long *label, const char **name, json_t *o, const char *const *key)
 {
     *label = -1;
     for (; *key; key++) {
         const json_t *v = json_object_get(o, *key);
+        const char *word = json_string_value(v);
         if (!v || json_is_null(v)) continue;
+        if (word && !digits(word)) {
+            if (!*name) *name = word;
+            return true;
+        }
         *label = json_integer_value(v);
         return json_is_integer(v) && *label >= 0;
     }
@@ -205,9 +222,10 @@ static gopro_status take_object(finder *f, int part, json_t *o, gopro_error *err
     if (split) part = (int)gp_part_parse(split, strlen(split));
     if (part == GP_PARTS) return gp_fail(err, GOPRO_E_DATA, "'%s': the split '%s' is none of train, val and test", f->what, split);
     long long label;
-    if (!first_label(&label, o, label_key))
+    const char *name = first_string(o, name_key);
+    if (!first_label(&label, &name, o, label_key))
         return gp_fail(err, GOPRO_E_DATA, "'%s': the label of '%s' is no whole number of at least 0", f->what, path);
-    return take(f, part, path, label, first_string(o, name_key), err);
+    return take(f, part, path, label, name, err);
 }
 
 /* An array of objects or of [path, label, class name]. */
@@ -269,14 +287,6 @@ static gopro_status from_json_lines(finder *f, const char *text, size_t size, go
     return GOPRO_OK;
 }
 
-static bool digits(const char *s)
-{
-    if (!*s || strlen(s) > 9) return false;
-    for (; *s; s++)
-        if (*s < '0' || *s > '9') return false;
-    return true;
-}
-
 static gopro_status take_word(finder *f, int part, const char *path, const char *label, gopro_error *err)
 {
     return digits(label) ? take(f, part, path, atol(label), NULL, err) : take(f, part, path, -1, label, err);
@@ -299,15 +309,20 @@ out:
 }
 
 /* The space before the label: a class name may hold some itself, so the longest name that ends the line wins. */
-static char *before_class(const gp_dataset *d, char *line)
+static char *before_class(const finder *f, char *line)
 {
     char *last = strrchr(line, ' '), *best = last;
     const size_t n = strlen(line);
-    if (!last || digits(last + 1)) return last;
-    for (size_t k = 0; k < d->n_classes; k++) {
-        const size_t len = strlen(d->class_name[k]);
+    if (!last) return NULL;
+    uint32_t at_list;
+    *last = '\0'; /* most names hold no blank, and a number is a label */
+    const bool found = look_up_end(f, GP_PART_TRAIN, line, &at_list) || look_up_end(f, GP_PART_VAL, line, &at_list);
+    *last = ' ';
+    if (found) return last;
+    for (size_t k = 0; k < f->d->n_classes; k++) {
+        const size_t len = strlen(f->d->class_name[k]);
         char *at = len + 1 < n ? line + n - len - 1 : NULL;
-        if (at && at < best && *at == ' ' && same_name(at + 1, d->class_name[k])) best = at;
+        if (at && at < best && *at == ' ' && same_name(at + 1, f->d->class_name[k])) best = at;
     }
     return best;
 }
@@ -323,7 +338,7 @@ static gopro_status from_plain(finder *f, char *text, gopro_error *err)
         size_t n = strlen(line);
         while (n && strchr(" \r\t", line[n - 1])) line[--n] = '\0';
         if (n == 0 || line[0] == '#') continue;
-        char *cut = strchr(line, '\t') ? strchr(line, '\t') : before_class(f->d, line);
+        char *cut = strchr(line, '\t') ? strchr(line, '\t') : before_class(f, line);
         if (!cut) return gp_fail(err, GOPRO_E_DATA, "'%s' line %zu: expected a path and a label", f->what, number);
         *cut = '\0';
         if (take_word(f, GP_PART_TRAIN, line, cut + 1, err) != GOPRO_OK) return gp_fail_in(err, GOPRO_E_DATA, "line %zu", number);

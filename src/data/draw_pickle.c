@@ -7,7 +7,7 @@
 #include "base/pickle.h"
 #include "data/dataset_int.h"
 
-enum { MAX_PATH = 4096, MAX_ENTRIES = 64 /* of an image's record */ };
+enum { MAX_PATH = 4097, MAX_ENTRIES = 64 /* of an image's record */ };
 
 typedef struct reading {
     const gp_pickle *p;

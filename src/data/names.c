@@ -62,7 +62,7 @@ static gopro_status add(gp_names *m, const char *key, size_t n_key, const char *
 static gopro_status read_json(gp_names *m, const char *text, size_t size, gopro_error *err)
 {
     json_error_t je;
-    json_t *j = gp_json_load(text, size, GP_JSON_MANY, &je), *v;
+    json_t *j = gp_json_load(text, size, GP_JSON_MOST, &je), *v;
     const char *key;
     size_t i;
     gopro_status st = GOPRO_OK;

@@ -45,8 +45,8 @@ typedef struct sample {
     gp_str stem, image, cls, text, json_class, json_split, json_domain;
     uint64_t offset;
     uint32_t size;
-    bool has_image;
-    stems images, orphans; /* samples with an image; companions without */
+    bool has_image, odd_json; /* class, split or domain of its JSON is neither text nor a whole number */
+    stems images, companions; /* that were done */
 } sample;
 
 #define SPARSE "a sparse member, which is not supported; pack the files again without --sparse"
@@ -151,7 +151,7 @@ static gopro_status read_pax(tar *t, const member *m, gopro_error *err)
     return st;
 }
 
-/* After a block of zeros nothing follows but padding: what did would be lost without a word. */
+/* After a block of zeros nothing follows but padding: what did, within a MiB, would be lost without a word. */
 static gopro_status check_end(const tar *t, gopro_error *err)
 {
     enum { PADDING = 1 << 20 };
@@ -283,13 +283,14 @@ static gopro_status check_apart(sample *s, const tar *t, gopro_error *err)
     const bool companion = s->cls.len || s->text.len || s->json_class.len || s->json_split.len || s->json_domain.len;
     const uint64_t h = gp_hash_bytes(s->stem.s ? s->stem.s : "", s->stem.len) | 1;
     if (!s->has_image && !companion) return GOPRO_OK;
-    if (s->has_image ? stem_has(&s->orphans, h) : stem_has(&s->images, h))
+    if ((s->has_image && stem_has(&s->companions, h)) || (companion && stem_has(&s->images, h)))
         return gp_fail(err, GOPRO_E_DATA,
                        "'%s': the files of sample '%s' do not follow each other; pack them again in the order of their names (tar "
                        "--sort=name)",
                        t->path, s->stem.s);
     if (!s->has_image && s->cls.len) return gp_fail(err, GOPRO_E_DATA, "'%s': '%s.cls' has no image beside it", t->path, s->stem.s);
-    return stem_add(s->has_image ? &s->images : &s->orphans, h) ? GOPRO_OK : gp_fail_nomem(err, 0, "names of samples");
+    const bool kept = (!s->has_image || stem_add(&s->images, h)) && (!companion || stem_add(&s->companions, h));
+    return kept ? GOPRO_OK : gp_fail_nomem(err, 0, "names of samples");
 }
 
 static gopro_status add_sample(gp_rows *r, sample *s, const tar *t, gp_part part, gopro_error *err)
@@ -297,6 +298,8 @@ static gopro_status add_sample(gp_rows *r, sample *s, const tar *t, gp_part part
     GP_TRY(check_apart(s, t, err));
     if (!s->has_image) return GOPRO_OK;
     const char *inside = strchr(s->image.s, '/') + 1; /* after the tar's own name */
+    if (s->odd_json && s->cls.len == 0)               /* a .cls beside it decides */
+        return gp_fail(err, GOPRO_E_DATA, "'%s': '%s.json': class, split and domain must be text or whole numbers", t->path, s->stem.s);
     const gp_str *from = s->cls.len ? &s->cls : s->json_class.len ? &s->json_class : s->text.len ? &s->text : NULL;
     folders f = folders_of(inside, from != NULL);
     if (part != GP_PARTS) f.part = part;
@@ -320,7 +323,7 @@ static gopro_status add_sample(gp_rows *r, sample *s, const tar *t, gp_part part
 static void clear_sample(sample *s)
 {
     s->stem.len = s->image.len = s->cls.len = s->text.len = s->json_class.len = s->json_split.len = s->json_domain.len = 0;
-    s->has_image = false;
+    s->has_image = s->odd_json = false;
 }
 
 static void free_sample(sample *s)
@@ -333,7 +336,7 @@ static void free_sample(sample *s)
     gp_str_free(&s->json_split);
     gp_str_free(&s->json_domain);
     free(s->images.slot);
-    free(s->orphans.slot);
+    free(s->companions.slot);
 }
 
 /* False for a value that is neither text nor a whole number: what it was meant to be cannot be told. */
@@ -362,8 +365,10 @@ static gopro_status read_json(sample *s, tar *t, const member *m, gopro_error *e
     json_t *o = st == GOPRO_OK ? gp_json_load(text.s ? text.s : "", text.len, GP_JSON_FEW, &je) : NULL;
     if (st == GOPRO_OK && !json_is_object(o)) {
         st = gp_fail(err, GOPRO_E_DATA, "'%s' is not a JSON object%s%s", t->name.s, o ? "" : ": ", o ? "" : je.text);
-    } else if (o && !(json_word(&s->json_class, o, cls) && json_word(&s->json_split, o, split) && json_word(&s->json_domain, o, domain))) {
-        st = gp_fail(err, GOPRO_E_DATA, "'%s': class, split and domain must be text or whole numbers", t->name.s);
+    } else if (o) {
+        const bool plain =
+            json_word(&s->json_class, o, cls) && json_word(&s->json_split, o, split) && json_word(&s->json_domain, o, domain);
+        s->odd_json = !plain;
     }
     json_decref(o);
     gp_str_free(&text);
@@ -430,7 +435,8 @@ static gopro_status read_all(gp_rows *r, tar *t, sample *s, const char *archive,
         bool more;
         GP_TRY(next_member(t, &m, &more, err));
         if (!more) return add_sample(r, s, t, part, err);
-        if ((m.type == '1' || m.type == '2') && gp_image_known_name(t->name.s))
+        const char *base = strrchr(t->name.s, '/') ? strrchr(t->name.s, '/') + 1 : t->name.s;
+        if ((m.type == '1' || m.type == '2') && base[0] != '.' && gp_image_known_name(t->name.s))
             return gp_fail(err, GOPRO_E_DATA, "'%s': '%s' is a link; pack the files again with tar --dereference --hard-dereference",
                            t->path, t->name.s);
         if (m.type != '0' && m.type != '7') continue;

@@ -73,8 +73,9 @@ static const char *scores_fault(const json_t *o)
     static const char *const percent[] = {"accuracy", "macro_f1", "class_mean", "ece"};
     for (size_t i = 0; i < GP_COUNT(percent); i++)
         if (!within(o, percent[i], 100.0)) return percent[i];
-    if (!within(o, "images", 1e12)) return "images";
-    if (!within(o, "classes", 1e9)) return "classes";
+    static const char *const whole[] = {"images", "classes", "correct"};
+    for (size_t i = 0; i < GP_COUNT(whole); i++)
+        if (!json_is_integer(json_object_get(o, whole[i])) || !within(o, whole[i], 1e12)) return whole[i];
     if (!within(o, "correct", json_number_value(json_object_get(o, "images")))) return "correct";
     if (!within(o, "nll", 1e30)) return "nll";
     return within(o, "brier", 2.0 + 1e-6) ? NULL : "brier";
@@ -97,6 +98,8 @@ static gopro_status check(const json_t *j, const char *path, gopro_error *err)
                            fault, gp_subset_name((gp_subset)s));
         n += o != NULL;
     }
+    if (json_object_get(test, "hm") && !within(test, "hm", 100.0))
+        return gp_fail(err, GOPRO_E_FORMAT, "%s: 'hm' is out of its range; test the run again", path);
     return n ? GOPRO_OK : gp_fail(err, GOPRO_E_FORMAT, "%s: holds no results under 'test'; test the run again", path);
 }
 

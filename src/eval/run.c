@@ -168,6 +168,12 @@ static void fill_result(const run *x, gp_run_result *r)
     r->last_selection = s->best.latest;
 }
 
+/* Names were cut at 127 bytes once. */
+static bool same_dataset(const char *recorded, const char *name)
+{
+    return strcmp(recorded, name) == 0 || (strlen(recorded) == 127 && strncmp(recorded, name, 127) == 0);
+}
+
 static gopro_status read_done(const run *x, gp_run_result *r, gopro_error *err)
 {
     char *path = gp_rundir_file(&x->dir, "result.json");
@@ -176,7 +182,7 @@ static gopro_status read_done(const run *x, gp_run_result *r, gopro_error *err)
     name_dataset(name, x->data);
     gopro_status st = gp_result_read(r, path, err);
     r->was_done = true;
-    if (st == GOPRO_OK && (strcmp(r->method, gp_opt_string(x->opt, "method")) != 0 || strcmp(r->dataset, name) != 0))
+    if (st == GOPRO_OK && (strcmp(r->method, gp_opt_string(x->opt, "method")) != 0 || !same_dataset(r->dataset, name)))
         st = gp_fail(err, GOPRO_E_FORMAT, "%s: is of method '%s' on '%s', expected '%s' on '%s'; remove the run folder and train again",
                      path, r->method, r->dataset, gp_opt_string(x->opt, "method"), x->data->name);
     free(path);

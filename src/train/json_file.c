@@ -16,7 +16,7 @@ gopro_status gp_json_read(json_t **j, const char *path, gopro_error *err)
     json_error_t je;
     *j = NULL;
     GP_TRY(gp_read_file(&text, &size, path, MAX_BYTES, err));
-    *j = gp_json_load(text, size, GP_JSON_MANY, &je);
+    *j = gp_json_load(text, size, GP_JSON_MOST, &je);
     free(text);
     if (!*j) return gp_fail(err, GOPRO_E_FORMAT, "%s:%d: %s", path, je.line, je.text);
     if (json_is_object(*j)) return GOPRO_OK;

@@ -3,6 +3,7 @@
 #include "train/learner.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,6 +214,13 @@ double gp_learner_drift(const gp_learner *l)
         n2 += (double)l->ctx0[i] * (double)l->ctx0[i];
     }
     return n2 > 0.0 ? sqrt(d2 / n2) : 0.0;
+}
+
+void gp_logit_scale_text(char out[32], double scale)
+{
+    snprintf(out, 32, "%.17g", scale);
+    for (char *s = out; *s; s++)
+        if (*s == ',') *s = '.';
 }
 
 bool gp_logit_scale_parse(double *scale, const char *text)

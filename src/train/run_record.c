@@ -118,10 +118,9 @@ static json_t *read_with(const gp_options *o)
     return NULL;
 }
 
-/* JSON is UTF-8, and a changed path would lead nowhere. */
-static gopro_status check_path(const char *path, const char *what, gopro_error *err)
+/* JSON is UTF-8, and a changed path would lead nowhere.  Takes j over. */
+static gopro_status check_path(json_t *j, const char *path, const char *what, gopro_error *err)
 {
-    json_t *j = absolute(path);
     if (!j) return gp_fail(err, GOPRO_E_INVALID, "the path of the %s, '%s', is not UTF-8 and cannot be recorded; rename it", what, path);
     json_decref(j);
     return GOPRO_OK;
@@ -129,8 +128,8 @@ static gopro_status check_path(const char *path, const char *what, gopro_error *
 
 gopro_status gp_run_record_write(const char *run, const gp_run_identity *id, json_t *identity, gopro_error *err)
 {
-    GP_TRY(check_path(id->bb->path, "model", err));
-    if (!id->data->source) GP_TRY(check_path(id->data_path, "data", err));
+    GP_TRY(check_path(absolute(id->bb->path), id->bb->path, "model", err));
+    GP_TRY(check_path(id->data->source ? json_string(id->data->source) : absolute(id->data_path), id->data_path, "data", err));
     char *path = gp_path_join(run, "run.json"), *text = NULL;
     json_t *j = json_pack("{s:i,s:s,s:o,s:o,s:O}", "schema", 1, "version", GOPRO_VERSION, "model_path", absolute(id->bb->path), "data_path",
                           id->data->source ? json_string(id->data->source) : absolute(id->data_path), "identity", identity);

@@ -168,7 +168,7 @@ gopro_status gp_checkpoint_write(const char *path, const gp_learner *l, const gp
     gp_st_writer_meta(w, "epoch", number);
     snprintf(number, sizeof number, "%zu", s->iter);
     gp_st_writer_meta(w, "iter", number);
-    snprintf(number, sizeof number, "%.17g", l->logit_scale);
+    gp_logit_scale_text(number, l->logit_scale);
     gp_st_writer_meta(w, "logit_scale", number);
     for (size_t i = 0; i < s->n_terms; i++) gp_str_addf(&terms, "%s%s", i ? "," : "", s->term_name[i]);
     add_tensors(w, l, &stepped);
@@ -238,7 +238,9 @@ static gopro_status take_best(gp_best *b, const gp_safetensors *f, gp_params *p,
     free(b->values);
     b->values = malloc(b->n * sizeof *b->values);
     if (!b->values) return gp_fail_nomem(err, b->n * sizeof *b->values, "the best epoch's parameters");
-    return gp_tensor_to_f32(b->values, t, err);
+    GP_TRY(gp_tensor_to_f32(b->values, t, err));
+    if (gp_all_finite(b->values, b->n)) return GOPRO_OK;
+    return gp_fail(err, GOPRO_E_FORMAT, "%s: tensor 'best.values' holds numbers that are not finite; remove the file to start anew", path);
 }
 
 gopro_status gp_checkpoint_read(const char *path, gp_learner *l, gp_train_state *s, const char *identity, gopro_error *err)

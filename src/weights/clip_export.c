@@ -68,6 +68,8 @@ void gp_clip_reading(char out[GP_CLIP_READING], const gp_clip_arch *a)
     snprintf(out, GP_CLIP_READING, "v %zu %d %.9g t %zu %d %.9g image %zu %zu %d %.9g %.9g %.9g %.9g %.9g %.9g tokens %u %u", a->v.heads,
              (int)a->v.act, a->v.eps, a->t.heads, (int)a->t.act, a->t.eps, a->image, a->resize, a->bilinear, (double)a->mean[0],
              (double)a->mean[1], (double)a->mean[2], (double)a->std[0], (double)a->std[1], (double)a->std[2], a->sot, a->eot);
+    for (char *s = out; *s; s++)
+        if (*s == ',') *s = '.'; /* where the host's locale has it in numbers */
 }
 
 static gopro_status content_hash(char out[65], gp_clip_weights *w, const gp_clip_arch *a, gp_dtype dtype, const gp_log *log,

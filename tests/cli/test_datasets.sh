@@ -332,13 +332,17 @@ mkdir samples && for i in 0 1 2 3; do cp "$first" samples/$i.png && echo cat >sa
 pack() { tar cf apart.tar -C samples "$@"; }
 pack 0.png 0.cls 1.png 1.cls 2.cls 2.png 3.png 3.cls
 expect 0 "apart: 2 classes" "$gopro" data check apart.tar
-pack 0.png 0.cls 1.png 1.cls 2.png 3.png 3.cls 2.cls
-expect 3 "apart.tar'.*(has no class|the files of sample '2' do not follow each other)" "$gopro" data check apart.tar
 mkdir dd && mv samples dd/samples
 tar cf apart.tar -C dd samples/0.png samples/0.cls samples/1.png samples/1.cls samples/2.png samples/3.png samples/3.cls samples/2.cls
 expect 3 "the files of sample 'samples/2' do not follow each other; pack them again" "$gopro" data check apart.tar
 tar cf apart.tar -C dd samples/0.png samples/0.cls samples/1.png samples/1.cls samples/2.cls
 expect 3 "'samples/2.cls' has no image beside it" "$gopro" data check apart.tar
+cp "$first" dd/samples/1.jpg
+tar cf apart.tar -C dd samples/0.png samples/0.cls samples/1.jpg samples/1.png samples/1.cls
+expect 3 "the files of sample 'samples/1' do not follow each other" "$gopro" data check apart.tar
+ln -s 0.png dd/samples/.0.png
+echo '{"label": 3.0}' >dd/samples/1.json && tar cf apart.tar -C dd samples/.0.png samples/0.png samples/0.cls samples/1.json samples/1.png samples/1.cls
+expect 0 "apart: 2 classes" "$gopro" data check apart.tar
 echo '{"label": 3.0}' >dd/samples/0.json && tar cf apart.tar -C dd samples/0.png samples/0.json samples/1.png samples/1.cls
 expect 3 "samples/0.json': class, split and domain must be text or whole numbers" "$gopro" data check apart.tar
 
@@ -354,16 +358,24 @@ done
 "$make_fixture" data fx 4 3 2
 printf 'train/blue circle/002.png blue circle\ntrain/red circle/001.png red circle\n' >blanks.txt
 expect 0 "2 train and 0 val images drawn" "$gopro" data draw fx --import blanks.txt --export x.json
+cp -r fx fy && mv fy/train/"red circle" fy/train/"red 2" && mv fy/test/"red circle" fy/test/"red 2"
+printf 'train/red 2/001.png red 2\n./train//red 2/./002.png 2\n' >blanks2.txt
+expect 0 "2 train and 0 val images drawn" "$gopro" data draw fy --import blanks2.txt --export x.json
+echo '[{"path": "./train/red 2//001.png", "label": "red 2"}, {"path": "train/red 2/002.png", "label": 2}]' >word.json
+expect 0 "2 train and 0 val images drawn" "$gopro" data draw fy --import word.json --export x.json
+echo '[{"path": "train/red 2/001.png", "label": "green circle"}]' >word.json
+expect 3 "is of class 'green circle' there and 'red 2'" "$gopro" data draw fy --import word.json
 expect 0 "8 train and" "$gopro" data draw fx shots=2 seed=3 --export x.json
 "$gopro" data draw fx --shots 2 --seed 3 --export y.json >/dev/null && same x.json y.json
 expect 0 "2 train and" "$gopro" data draw fx data.draw=blanks.txt --export x.json
 expect 2 "seed '99999999999999999999' is not a number" "$gopro" data draw fx --seed 99999999999999999999
-mkfifo x.pipe && expect 1 "could not create 'x.pipe': a device or pipe" timeout -s KILL 20 "$gopro" data draw fx --export x.pipe
+mkfifo x.pipe && expect 1 "could not create '.*x.pipe': a device or pipe" timeout -s KILL 20 "$gopro" data draw fx --export x.pipe
 ln -s x.json x.link && expect 0 "" "$gopro" data draw fx --shots 1 --export x.link
 check "a link was replaced by a file" test -L x.link
 
 # Names that are no UTF-8 or hold line ends: said in one line each, JSON stays JSON.
 cp -r fx $'caf\xe9' && rm $'caf\xe9'/train/*/001.png
+expect 2 "the path of the data, 'caf.', is not UTF-8 and cannot be recorded" "$gopro" train --quiet $small --data $'caf\xe9' --out cafe $few
 expect 0 '"name": "caf\?"' "$gopro" data check $'caf\xe9' --json
 expect 0 '"dataset": "caf\?"' "$gopro" data draw $'caf\xe9' --shots 1
 printf 'path,label\n"no\nok    all 2 images are there",cat\nfolds/dog/1.png,dog\n' >line.csv

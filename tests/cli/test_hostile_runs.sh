@@ -38,14 +38,14 @@ hostile "$unit/result.json" 1 'result.json' "$gopro" report p b2n
 
 # Small values by the million take memory a hundred times the file's.
 python3 -c 'print("[" + "[],\n" * 2100000 + "0]")' >many.json
-cp run/run.json kept && cp many.json run/run.json
-expect 4 "run/run.json:[0-9]+: holds more than 2000000 values" timeout -s KILL 20 "$gopro" eval run
-mv kept run/run.json
 cp -r m w && cp many.json w/vocab.json
 expect 4 "w/vocab.json:[0-9]+: holds more than 2000000 values" timeout -s KILL 20 "$gopro" zeroshot --model w --data d
 cp m/config.json w/config.json && rm w/vocab.json && head -c 500000 many.json >w/config.json
 expect 4 "w/config.json: line [0-9]+, column 0: holds more than 100000 values" timeout -s KILL 20 "$gopro" zeroshot --model w --data d
 cat many.json many.json many.json many.json | tr -d '\n' | sed 's/0\]\[/0,/g' >most.json
+cp run/run.json kept && cp most.json run/run.json
+expect 4 "run/run.json:1: holds more than 8000000 values" timeout -s KILL 20 "$gopro" eval run
+mv kept run/run.json
 expect 3 "most.json' line 1: holds more than 8000000 values" timeout -s KILL 20 "$gopro" data draw d --import most.json
 
 # A link that leads to itself is a file that is not there.
@@ -126,13 +126,15 @@ expect 0 "" timeout -s KILL 20 "$gopro" predict run "$picture"
 mv kept run/prompt.safetensors
 
 # A checkpoint of an interrupted run.
-long="shots=2 optim.epochs=400 checkpoint.every=1"
+long="shots=2 optim.epochs=100000 checkpoint.every=1"
 "$gopro" train --model m --data d --out half --subset base $long >/dev/null 2>&1 </dev/null &
 for i in $(seq 400); do
     [ -f half/checkpoint.safetensors ] && break
     sleep 0.02
 done
-kill -INT $! && wait $!
+kill -INT $!
+wait $!
+check "half was not stopped in the middle" test -f half/checkpoint.safetensors -a ! -e half/DONE
 checkpoint() { # META TENSORS PATTERN
     cp half/checkpoint.safetensors kept && edit half/checkpoint.safetensors "$1" "$2"
     expect 1 "half/checkpoint.safetensors: $3; remove the file to start anew" "$gopro" train --model m --data d --out half --subset base $long
@@ -143,6 +145,11 @@ checkpoint "m['format'] = 'other'" "" "not a checkpoint of a run"
 checkpoint "" "v[0] = float('inf') if name.startswith('value') else v[0]" "tensor 'value.[a-z._0-9]+' holds numbers that are not finite"
 checkpoint "" "v[0] = float('nan') if name.startswith('momentum') else v[0]" "tensor 'momentum.[a-z._0-9]+' holds numbers that are not finite"
 checkpoint "t = h['value.ctx']; t['shape'] = t['shape'][::-1]" "" "tensor 'value.ctx' is missing or has another shape"
+
+# A link among the files of somebody else's folder is replaced, never followed.
+echo mine >mine.txt && rm p/b2n/report.txt && ln -s "$PWD/mine.txt" p/b2n/report.txt
+expect 0 "" "$gopro" report p b2n
+check "a link was followed" test "$(cat mine.txt)" = mine -a ! -L p/b2n/report.txt
 
 # After all that the run and the report are as they were.
 expect 0 'accuracy' "$gopro" eval run
@@ -155,7 +162,9 @@ for i in $(seq 400); do
     [ -f stopped/checkpoint.safetensors ] && break
     sleep 0.02
 done
-kill -INT $! && wait $!
+kill -INT $!
+wait $!
+check "stopped was not stopped in the middle" test -f stopped/checkpoint.safetensors -a ! -e stopped/DONE
 grep -q quick_gelu read/config.json || fail "the fixture has another activation"
 sed -i 's/quick_gelu/gelu/' read/config.json
 expect 4 "reading/prompt.safetensors was learnt on the weights of .* read in another way" "$gopro" predict reading "$picture"

@@ -94,7 +94,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 p = subprocess.Popen([sys.argv[1], "tokenize", "--vocab", "m"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 p.stdin.write(b"{\"text\": \"a\"}\n")
 p.stdin.flush()
-time.sleep(0.5)
+for i in range(1000):
+    with open("/proc/%d/status" % p.pid) as f:
+        caught = next(int(line.split()[1], 16) for line in f if line.startswith("SigCgt"))
+    if caught & 1 << signal.SIGINT - 1:
+        break
+    time.sleep(0.02)
+time.sleep(0.2)
 p.send_signal(signal.SIGINT)
 p.wait(20)
 assert p.returncode == 130, (p.returncode, p.stderr.read())' "$gopro"
