@@ -211,7 +211,7 @@ expect 0 '' "$gopro" import large large32
 
 # A scale that would end in numbers that are not finite.
 poke large logit_scale 1e30
-expect 4 "'logit_scale' is 1e\+30, expected -20 to 20" "$gopro" import large refused
+expect 4 "'logit_scale' is 1e\+30, expected -13.8 to 13.8" "$gopro" import large refused
 check "a refused import left a folder" test ! -e refused
 
 # Damage after the import is found: by samples at once where they lie, elsewhere by --verify.
