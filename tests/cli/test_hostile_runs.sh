@@ -125,16 +125,21 @@ cp run/prompt.safetensors kept && edit run/prompt.safetensors "m.update({'k%d' %
 expect 0 "" timeout -s KILL 20 "$gopro" predict run "$picture"
 mv kept run/prompt.safetensors
 
-# A checkpoint of an interrupted run.
+# stop RUN MODEL: leaves a run in the middle, with a checkpoint.
 long="shots=2 optim.epochs=100000 checkpoint.every=1"
-"$gopro" train --model m --data d --out half --subset base $long >/dev/null 2>&1 </dev/null &
-for i in $(seq 400); do
-    [ -f half/checkpoint.safetensors ] && break
-    sleep 0.02
-done
-kill -INT $!
-wait $!
-check "half was not stopped in the middle" test -f half/checkpoint.safetensors -a ! -e half/DONE
+stop() {
+    "$gopro" train --model "$2" --data d --out "$1" --subset base $long >/dev/null 2>&1 </dev/null &
+    local pid=$! i
+    for i in $(seq 400); do
+        [ -f "$1/checkpoint.safetensors" ] && break
+        sleep 0.02
+    done
+    kill -INT $pid
+    wait $pid
+    check "$1 was not stopped in the middle" test -f "$1/checkpoint.safetensors" -a ! -e "$1/DONE"
+}
+
+stop half m
 checkpoint() { # META TENSORS PATTERN
     cp half/checkpoint.safetensors kept && edit half/checkpoint.safetensors "$1" "$2"
     expect 1 "half/checkpoint.safetensors: $3; remove the file to start anew" "$gopro" train --model m --data d --out half --subset base $long
@@ -157,14 +162,7 @@ expect 0 'average' "$gopro" report p b2n
 
 # The same numbers read in another way are another model, whether they lie as they came or were imported.
 cp -r m read && "$gopro" train --quiet --model read --data d --out reading --subset base $few >/dev/null
-"$gopro" train --model read --data d --out stopped --subset base $long >/dev/null 2>&1 </dev/null &
-for i in $(seq 400); do
-    [ -f stopped/checkpoint.safetensors ] && break
-    sleep 0.02
-done
-kill -INT $!
-wait $!
-check "stopped was not stopped in the middle" test -f stopped/checkpoint.safetensors -a ! -e stopped/DONE
+stop stopped read
 grep -q quick_gelu read/config.json || fail "the fixture has another activation"
 sed -i 's/quick_gelu/gelu/' read/config.json
 expect 4 "reading/prompt.safetensors was learnt on the weights of .* read in another way" "$gopro" predict reading "$picture"
