@@ -75,6 +75,7 @@ tamper() { # PYTHON PATTERN: on the dictionary j
 for v in 1e70 -1e70 1e308 -0.5 100.5 '"x"' None; do tamper "j['test']['base']['accuracy'] = $v" "'accuracy' of the base classes is missing or out of its range"; done
 tamper "j['test']['new']['correct'] = 1e6" "'correct' of the new classes is missing or out of its range"
 tamper "del j['test']['new']['brier']" "'brier' of the new classes is missing or out of its range"
+tamper "j['test']['hm'] = 100.5" "'hm' is out of its range"
 tamper "j['test'] = {}" "holds no results under 'test'"
 tamper "del j['method']" "'method' is missing or no text"
 mv kept "$unit/result.json"
