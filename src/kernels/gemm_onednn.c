@@ -12,6 +12,8 @@
 extern void omp_set_num_threads(int n);
 
 #define ROW_STEP 16 /* rows are padded to a multiple of this, so that few shapes occur */
+#define B_SHARED 64 /* rows of B of a multiple of this many numbers begin in at most 16 of a first-level cache's 64 sets ... */
+#define B_SPREAD 16 /* ... and get so many more, one line: each row begins in the next set */
 
 /* oneDNN's OpenMP must not start threads of its own: each worker says so once. */
 void gp_dnnl_one_thread(void)
@@ -159,6 +161,18 @@ bool gp_dnnl_run(gp_compute *c, size_t worker, const gp_prim *p, dnnl_memory_t w
     return ok;
 }
 
+/* Where oneDNN takes B as plain rows (its gemm:jit, on processors without AVX-512), rows a large power of two apart drive each other out of the
+ * first-level cache: products with n = 3072 ran at half their speed (docs/PERFORMANCE.md).  A row's sum is the same. */
+static void spread_rows(dnnl_memory_desc_t *md)
+{
+    const dnnl_blocking_desc_t *b = &md->format_desc.blocking;
+    const dnnl_dim_t n = md->dims[1];
+    if (md->format_kind != dnnl_blocked || b->inner_nblks != 0 || b->strides[0] != n || b->strides[1] != 1 || n % B_SHARED) return;
+    const dnnl_dims_t dims = {md->dims[0], n}, strides = {n + B_SPREAD, 1};
+    const dnnl_data_type_t type = md->data_type;
+    dnnl_memory_desc_init_by_strides(md, 2, dims, type, strides);
+}
+
 /* The layout oneDNN wants for B [k, n]; false if it cannot do the product, or only by its slow reference. */
 bool gp_dnnl_layout(gp_onednn *d, size_t rows, size_t n, size_t k, bool bf16, dnnl_memory_desc_t *md)
 {
@@ -168,6 +182,7 @@ bool gp_dnnl_layout(gp_onednn *d, size_t rows, size_t n, size_t k, bool bf16, dn
     const char *name = "";
     dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
     *md = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    spread_rows(md);
     const bool slow = bf16 && strncmp(name, "ref", 3) == 0;
     dnnl_primitive_desc_destroy(pd);
     return !slow;

@@ -53,7 +53,7 @@ struct gp_packed {
 /* oneDNN's OpenMP must not start threads of its own: each worker calls this before anything else. */
 void gp_dnnl_one_thread(void);
 
-/* The layout oneDNN wants for B [k, n]; false if it cannot do the product, or only by its slow reference. */
+/* The layout for B [k, n], oneDNN's own or plain rows that begin in different sets of the cache; false if it cannot do the product, or only by its slow reference. */
 bool gp_dnnl_layout(gp_onednn *d, size_t rows, size_t n, size_t k, bool bf16, dnnl_memory_desc_t *md);
 
 /* The primitive for a shape whose B is laid out as wei says; NULL if oneDNN or memory refuses.  From any worker. */

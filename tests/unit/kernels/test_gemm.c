@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/bf16.h"
 #include "kernels/gemm.h"
+#include "kernels/onednn.h"
 #include "kerntest.h"
 
 static gp_compute *compute(size_t threads, const char *cpu)
@@ -152,8 +153,25 @@ static void rows_stand_alone(void **state)
     gp_compute_free(&c);
 }
 
+/* Weights that oneDNN reads as plain rows begin in many sets of the cache, whatever their width; those it wants in blocks are left alone. */
+static void rows_spread(void **state)
+{
+    (void)state;
+    static const size_t width[] = {64, 128, 384, 512, 768, 1024, 2304, 3072, 4096, 100, 70};
+    gp_compute *c = compute(1, NULL);
+    gp_onednn *d = gp_full(c)->onednn;
+    for (size_t i = 0; d && i < GP_COUNT(width); i++) {
+        dnnl_memory_desc_t md;
+        assert_true(gp_dnnl_layout(d, GP_ROW_BLOCK, width[i], 96, false, &md));
+        const dnnl_blocking_desc_t *b = &md.format_desc.blocking;
+        if (b->inner_nblks == 0) assert_int_equal(b->strides[0], width[i] % 64 ? width[i] : width[i] + 16);
+        assert_int_equal(md.dims[1], width[i]);
+    }
+    gp_compute_free(&c);
+}
+
 static const size_t row_counts[] = {1, 2, 7, 15, 16, 17, 33, 64, 100, 197, 255, 256};
-static const size_t mats[][2] = {{1, 1}, {3, 5}, {16, 16}, {31, 65}, {100, 70}, {128, 64}, {64, 200}, {32, 96}};
+static const size_t mats[][2] = {{1, 1}, {3, 5}, {16, 16}, {31, 65}, {100, 70}, {128, 64}, {64, 200}, {32, 96}, {192, 128}};
 
 static void mats_f32(void **state)
 {
@@ -405,6 +423,7 @@ int main(void)
         cmocka_unit_test(mats_plain),
         cmocka_unit_test(mats_half),
         cmocka_unit_test(rows_stand_alone),
+        cmocka_unit_test(rows_spread),
         cmocka_unit_test(bf16_error),
         cmocka_unit_test(repack),
         cmocka_unit_test(dw_all),
