@@ -91,10 +91,11 @@ gopro_status gp_block_bwd(gp_compute *c, const gp_block *b, const gp_layout *l, 
  * values and of the weights, without the scores it computes again. */
 uint64_t gp_attn_macs(const gp_attn *a, bool backward);
 
-/* Rows cut into blocks of nearly equal size, at most GP_ROW_BLOCK rows each: 1, 2, 4 or a
- * multiple of 8 blocks, so that threads end together.  Depends on `rows` alone, so results do not depend on the number of threads. */
+/* Rows cut into blocks of nearly equal size, at most GP_ROW_BLOCK rows each, that begin at a multiple of c->row_unit: 1, 2, 4 or a
+ * multiple of 8 blocks, so that threads end together.  Depends on `rows` and the kind of processor, so results do not depend on the
+ * number of threads. */
 size_t gp_rows_blocks(size_t rows);
-size_t gp_rows_block_of(size_t rows, size_t first); /* number of the block that begins at row `first` */
+size_t gp_rows_block_of(const gp_compute *c, size_t rows, size_t first); /* number of the block that begins at row `first` */
 void gp_rows_run(gp_compute *c, size_t rows, gp_rows_fn *fn, void *arg);
 
 /* Adds blocks of partial sums in order: dst[i] += sum_b src[b * stride + i]. */

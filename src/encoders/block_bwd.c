@@ -77,7 +77,7 @@ static void mlp_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
     gp_real *mem = weights ? p->w->dh + first * F : scratch(p, worker, n * F);
     gp_operand dh = b->half ? (gp_operand){.h = (uint16_t *)(void *)mem} : (gp_operand){.f = mem};
     if (!da || !du || !mem) return;
-    gp_real *sum = weights ? p->w->sum_query + gp_rows_block_of(p->queries, first) * sum_query_cols(b) : NULL;
+    gp_real *sum = weights ? p->w->sum_query + gp_rows_block_of(p->c, p->queries, first) * sum_query_cols(b) : NULL;
     if (sum) memset(sum, 0, sum_query_cols(b) * sizeof *sum);
     const gp_real *dout = p->g->dout + first * D;
     gp_real *dy = p->dy + first * D;
@@ -160,7 +160,7 @@ static void qkv_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
     else if (dx != p->dy + first * D)
         memcpy(dx, p->dy + first * D, n * D * sizeof *dx);
     if (p->g->dw) {
-        sum = p->w->sum_row + gp_rows_block_of(p->g->dx_rows, first) * sum_row_cols(b);
+        sum = p->w->sum_row + gp_rows_block_of(p->c, p->g->dx_rows, first) * sum_row_cols(b);
         memset(sum, 0, sum_row_cols(b) * sizeof *sum);
         p->c->k->layernorm_fwd(p->w->u + first * D, NULL, NULL, s->x + first * D, b->w->ln1_g, b->w->ln1_b, b->eps, n, D);
         if (p->last)
@@ -189,7 +189,7 @@ static void query_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
     }
     gp_mat_bwd(b->q, p->c, worker, du, p->dq + first * D, n, false);
     if (p->g->dw) {
-        sum = p->w->sum_query + gp_rows_block_of(p->queries, first) * sum_query_cols(b) + 4 * D + b->hidden;
+        sum = p->w->sum_query + gp_rows_block_of(p->c, p->queries, first) * sum_query_cols(b) + 4 * D + b->hidden;
         p->c->k->layernorm_fwd(p->w->act + first * D, NULL, NULL, x, b->w->ln1_g, b->w->ln1_b, b->eps, n, D);
         p->c->k->sum_rows(sum + 2 * D, p->dq + first * D, n, D);
     }

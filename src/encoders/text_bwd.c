@@ -20,7 +20,7 @@ static void head_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
     const gp_real *x = h->x + first * D;
     memset(dx, 0, n * D * sizeof *dx);
     if (h->dw) {
-        sum = h->sum + gp_rows_block_of(h->n, first) * 2 * D;
+        sum = h->sum + gp_rows_block_of(c, h->n, first) * 2 * D;
         memset(sum, 0, 2 * D * sizeof *sum);
         c->k->layernorm_fwd(h->u + first * D, NULL, NULL, x, w->t_ln_final_g, w->t_ln_final_b, (gp_real)w->arch.t.eps, n, D);
     }

@@ -99,7 +99,7 @@ static void head_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
     const gp_real *x = v->x + first * D;
     if (v->dfeat && !(du = gp_scratch(c, worker, n * D))) return;
     if (v->sum) {
-        sum = v->sum + gp_rows_block_of(v->B, first) * 2 * D;
+        sum = v->sum + gp_rows_block_of(c, v->B, first) * 2 * D;
         memset(sum, 0, 2 * D * sizeof *sum);
         if (du) c->k->layernorm_fwd(v->u + first * D, NULL, NULL, x, w->v_ln_post_g, w->v_ln_post_b, (gp_real)w->arch.v.eps, n, D);
     }
@@ -120,7 +120,7 @@ static void pre_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
     const back *p = arg;
     const gp_vision_save *v = p->v;
     size_t D = p->m->w->arch.v.width;
-    gp_real *sum = p->sum + gp_rows_block_of(v->l.rows, first) * 2 * D, *de = p->de + first * D;
+    gp_real *sum = p->sum + gp_rows_block_of(p->m->c, v->l.rows, first) * 2 * D, *de = p->de + first * D;
     if (p->m->w->arch.no_ln_pre) {
         memcpy(de, p->dx + first * D, n * D * sizeof *de);
         return;

@@ -62,6 +62,7 @@ gopro_status gp_compute_create(gp_compute **c, size_t n_threads, const char *cpu
     t->k = gp_kernels_select(cpu);
     f->bf16 = gp_bf16_select(cpu);
     t->plain_gemm = cpu && strcmp(cpu, "ref") == 0;
+    t->row_unit = GP_ROW_UNIT;
     GP_CHECK(gp_pool_create(&t->pool, n_threads, err));
     GP_CHECK(create_workers(f, err));
 #ifdef GP_REAL_IS_DOUBLE

@@ -17,6 +17,7 @@ typedef struct gp_compute {
     const gp_kernels *k;
     gp_worker **worker; /* [gp_pool_size(pool)] */
     bool plain_gemm;    /* reference GEMM instead of oneDNN (always in the double build) */
+    size_t row_unit;    /* what packed products pad their rows to, so blocks of rows end there: depends on the processor alone */
 } gp_compute;
 
 /* cpu: NULL or "ref" / "avx2" / "avx512" / "avx512_bf16" (also read from GOPRO_CPU by the caller).  "ref" also selects the plain GEMM.

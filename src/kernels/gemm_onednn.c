@@ -11,7 +11,6 @@
 /* Of the OpenMP runtime that oneDNN is built with; its header belongs to one compiler. */
 extern void omp_set_num_threads(int n);
 
-#define ROW_STEP 16 /* rows are padded to a multiple of this, so that few shapes occur */
 #define B_SHARED 64 /* rows of B of a multiple of this many numbers begin in at most 16 of a first-level cache's 64 sets ... */
 #define B_SPREAD 16 /* ... and get so many more, one line: each row begins in the next set */
 
@@ -161,13 +160,18 @@ bool gp_dnnl_run(gp_compute *c, size_t worker, const gp_prim *p, dnnl_memory_t w
     return ok;
 }
 
+static bool plain_rows(const dnnl_memory_desc_t *md)
+{
+    const dnnl_blocking_desc_t *b = &md->format_desc.blocking;
+    return md->format_kind == dnnl_blocked && b->inner_nblks == 0 && b->strides[1] == 1;
+}
+
 /* Where oneDNN takes B as plain rows (its gemm:jit, on processors without AVX-512), rows a large power of two apart drive each other out of the
  * first-level cache: products with n = 3072 ran at half their speed (docs/PERFORMANCE.md).  A row's sum is the same. */
 static void spread_rows(dnnl_memory_desc_t *md)
 {
-    const dnnl_blocking_desc_t *b = &md->format_desc.blocking;
     const dnnl_dim_t n = md->dims[1];
-    if (md->format_kind != dnnl_blocked || b->inner_nblks != 0 || b->strides[0] != n || b->strides[1] != 1 || n % B_SHARED) return;
+    if (!plain_rows(md) || n % B_SHARED) return;
     const dnnl_dims_t dims = {md->dims[0], n}, strides = {n + B_SPREAD, 1};
     const dnnl_data_type_t type = md->data_type;
     dnnl_memory_desc_init_by_strides(md, 2, dims, type, strides);
@@ -274,7 +278,7 @@ static const void *input(gp_compute *c, size_t worker, gp_operand given, size_t 
 
 void gp_packed_mul(const gp_packed *p, gp_compute *c, size_t worker, gp_operand y, gp_operand x, const float *bias, size_t rows, bool add)
 {
-    const size_t padded = (rows + ROW_STEP - 1) / ROW_STEP * ROW_STEP;
+    const size_t padded = (rows + c->row_unit - 1) / c->row_unit * c->row_unit;
     const size_t size = y.h ? sizeof *y.h : sizeof *y.f, bytes = rows * p->n * size;
     const gp_shape s = {padded, p->n, p->k, p->bf16, add, bias != NULL, y.h != NULL};
     void *to = y.h ? (void *)y.h : y.f;
@@ -361,6 +365,8 @@ gopro_status gp_onednn_create(gp_compute_full *f, gopro_error *err)
     for (size_t i = 0; i < d->n_workers; i++)
         if (dnnl_stream_create(&f->pub.worker[i]->stream, d->engine, dnnl_stream_default_flags) != dnnl_success)
             return gp_fail_nomem(err, sizeof(void *), "a oneDNN stream");
+    dnnl_memory_desc_t md;
+    if (gp_dnnl_layout(d, GP_ROW_BLOCK, GP_ROW_BLOCK, GP_ROW_BLOCK, false, &md) && plain_rows(&md)) f->pub.row_unit = GP_ROW_FEW;
     return self_check(&f->pub, err);
 }
 

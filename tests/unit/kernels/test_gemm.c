@@ -135,7 +135,7 @@ static void rows_stand_alone(void **state)
                    z = kt_copy(&y, 0);
             gp_mat *m = NULL;
             assert_int_equal(gp_mat_create(&m, c, w.p, out, in, (gp_precision)p, s % 2 ? GP_MAT_BWD : GP_MAT_FWD, NULL), GOPRO_OK);
-            const size_t counts[] = {256, 16, 48, 112, 144, 208};
+            const size_t counts[] = {256, 16, 48, 112, 144, 208, 4, 36, 97, 100, 197, 250};
             for (size_t i = 0; i < GP_COUNT(counts); i++) {
                 gp_real *d = i ? z.p : y.p;
                 if (s % 2)
