@@ -25,6 +25,7 @@ def settle(a):
     # One image has no other to be told from: its contrastive loss is 0 and so are its gradients, and gopro refuses batch norm of one row.
     con = 0.0 if a.method == "gopro_release" and a.batch == 1 else CON
     return Namespace(method=a.method, case=method.case, batch=a.batch, classes=a.classes, n_ctx=n_ctx, words=words, con=con,
+                     all_classes=getattr(a, "all_classes", False),
                      depth=min(9, c.v_layers, c.t_layers), config=c, seed=a.seed)
 
 

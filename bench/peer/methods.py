@@ -213,7 +213,10 @@ class GOPro:
         anchor = unit(text[rows, x["label"]])
         for name in cls.views[1:]:
             v, ctx = cls.view(clip, p, x, name, RHO[name])
-            own = unit(clip.text(x["tokens"][x["label"]], ctx, rows))  # the true class only
+            if o.all_classes:  # as the released code computes its views; all but the true class's come to nothing
+                own = unit(clip.text_each(x["tokens"], ctx)[rows, x["label"]])
+            else:
+                own = unit(clip.text(x["tokens"][x["label"]], ctx, rows))
             loss = loss + (anchor - own).norm(dim=-1).mean()
             if name == "view_moco":
                 loss = loss + nt_xent(w, cls.project(p, v), TAU)

@@ -22,9 +22,9 @@ def values(gopro, weights, case, out, threads):
     return store.read(out)[0]
 
 
-def bench(gopro, what, method, o, weights, case, precision, threads, repeats):
+def bench(gopro, what, method, o, weights, case, precision, threads, repeats, known=False):
     """Times the very case; where the program does not know --case, one of the same size.  -> (its JSON, a note or None)"""
-    command = [gopro, "bench", what, "--json", "--quiet", "--repeats", str(repeats)]
+    command = [gopro, "bench", what, "--json", "--quiet", "--repeats", str(repeats)] + ["--known-views"] * known
     options = [f"method={method}", f"precision={precision}", f"threads={threads}"]
     size = ["--classes", str(o.classes), "--batch", str(o.batch)]
     note = None

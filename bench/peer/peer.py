@@ -48,6 +48,8 @@ def arguments():
     s = sub.add_parser("step", parents=[common], help="a training step")
     s.add_argument("--method", choices=STEP, required=True)
     s.add_argument("--batch", type=int, default=4)
+    s.add_argument("--known-views", action="store_true", help="gopro's image features are there before, as in the epochs of views.fixed")
+    s.add_argument("--all-classes", action="store_true", help="gopro: the peer encodes every class's prompts in all views, not the true one's")
     s = sub.add_parser("predict", parents=[common], help="the prediction of one image")
     s.add_argument("--method", choices=PREDICT, required=True)
     s = sub.add_parser("text", parents=[common], help="text forward and backward of one image-view, some classes at a time")
@@ -63,6 +65,10 @@ def arguments():
     for name in ("batch", "classes", "repeats", "threads", "chunk"):
         if getattr(a, name, 1) < 1:
             ap.error(f"--{name} is at least 1")
+    for name in ("all_classes", "known_views"):
+        setattr(a, name, getattr(a, name, False))
+    if a.all_classes and a.method != "gopro":
+        ap.error("--all-classes is of gopro")
     if a.n_ctx < 0 or (a.prompts is not None and a.prompts < 1):
         ap.error("--n-ctx and --prompts are at least 1")
     if set(a.precision.split(",")) - {"f32", "bf16"}:
@@ -84,8 +90,8 @@ def estimate_mib(a, o):
     c = o.config
     towers = 4 * (c.vocab * c.t_width + 12 * (c.v_layers * c.v_width ** 2 + 2 * c.t_layers * c.t_width ** 2))
     shared = a.method in ("coop", "maple")
-    prompts = o.classes * (1 if shared else o.batch * (3 if a.method == "gopro_release" else 1))
-    if a.method == "gopro":
+    prompts = o.classes * (1 if shared else o.batch * (3 if a.method == "gopro_release" or o.all_classes else 1))
+    if a.method == "gopro" and not o.all_classes:
         prompts += 2 * o.batch
     kept = prompts * c.context * c.t_layers * 4 * (17 * c.t_width + c.t_heads * c.context)
     if a.method == "maple":
@@ -127,7 +133,9 @@ def with_batch(a, batch, classes):
 def measure(a):
     o = cases.settle(a)
     row = {"what": a.what, "method": a.method, "batch": a.batch, "classes": a.classes, "n_ctx": o.n_ctx, "config": a.config,
-           "threads": a.threads, "load": os.getloadavg()[0], "notes": []}
+           "threads": a.threads, "known_views": a.known_views, "load": os.getloadavg()[0], "notes": []}
+    if o.all_classes:
+        row["notes"].append("the peer encodes every class's prompts in all three views, of which the semantic terms read the true class's")
     if row["load"] > 0.5 and not a.check_only:
         print(f"warning: load average {row['load']:.2f}: the times below are shared with other programs", file=sys.stderr)
     weights = cases.weights_file(a.work, o.config, o.seed)
@@ -172,7 +180,7 @@ def times(a, o, peer_o, weights, case, peer, row):
     row["ours"] = {}
     what = "predict" if a.what == "predict" else "step"
     for precision in a.precision.split(","):
-        b, note = ours.bench(a.gopro, what, a.method, o, weights, own_case, precision, a.threads, a.repeats)
+        b, note = ours.bench(a.gopro, what, a.method, o, weights, own_case, precision, a.threads, a.repeats, a.known_views)
         if note and note not in row["notes"]:
             row["notes"].append(note)
         per_image = b[f"{what}_s"] / o.batch

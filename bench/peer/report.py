@@ -6,6 +6,7 @@ import json
 GOALS = {("step", "gopro_release"): (14, 25), ("step", "gopro"): (14, 25), ("step", "cocoop"): (12, 20), ("step", "maple"): (3.5, 6),
          ("step", "coop"): (2, 4), ("predict", "zeroshot"): (1.3, 2.6), ("predict", "cocoop"): (12, 24), ("predict", "gopro"): (28, 56),
          ("text", "cocoop"): (13, 25)}
+KNOWN_GOALS = {"coop": (50, 50)}  # with views.fixed
 
 
 def name(r):
@@ -14,7 +15,8 @@ def name(r):
     if r["what"] == "text":
         return f"text pass, {r['classes']} classes"
     tokens = f", {r['n_ctx']} tokens" if r["method"] == "coop" else ""
-    return f"{r['method']} step, batch {r['batch']}, {r['classes']} classes{tokens}"
+    known = ", features known (`views.fixed`)" if r["known_views"] else ""
+    return f"{r['method']} step, batch {r['batch']}, {r['classes']} classes{tokens}{known}"
 
 
 def peer_cell(r):
@@ -49,7 +51,8 @@ def table(path):
         mark = "".join(f" [{notes.index(n) + 1}]" for n in r["notes"] if n in notes or not notes.append(n))
         seconds, mib = peer_cell(r)
         first = [name(r) + mark, seconds, mib]
-        goal = dict(zip(("f32", "bf16"), GOALS.get((r["what"], r["method"]), ("-", "-"))))
+        goals = KNOWN_GOALS.get(r["method"]) if r["known_views"] else GOALS.get((r["what"], r["method"]))
+        goal = dict(zip(("f32", "bf16"), goals or ("-", "-")))
         for precision, v in r["ours"].items():
             out.append("| " + " | ".join(first + [precision, own_cell(v), f"{v['ratio']:.1f}", f"{goal[precision]}", f"{v['rss_mib']:.0f}",
                                                   f"{v['gflop']:.1f}", f"{100 * v['fraction']:.0f} %", f"{r['load']:.2f}"]) + " |")

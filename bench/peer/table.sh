@@ -5,7 +5,8 @@
 #   bench/peer/table.sh [OUT]     OUT.md (the table, also on standard output) and OUT.jsonl (a line for each row) [build/peer/table]
 #
 # GOPRO: the program [build/release/gopro]; PYTHON: one with PyTorch [/usr/bin/python3]; THREADS [2]; REPEATS [3]; CONFIG [vit_b16];
-# CLASSES [50]; TEXT_CLASSES [1000].  About half an hour on two cores; the largest row needs what it says, at most 24 GiB.
+# CLASSES [50]; TEXT_CLASSES [1000]; PRECISION [f32,bf16; f32 where the processor has no product in bf16].  About half an hour on two cores;
+# the largest row needs what it says, at most 24 GiB.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -15,6 +16,13 @@ out=${1:-$root/build/peer/table}
 
 "$python" -c 'import torch' 2>/dev/null || { echo "table.sh: $python has no PyTorch; apt-get install python3-torch" >&2; exit 2; }
 [ -x "$gopro" ] || { echo "table.sh: $gopro is not there; build it or set GOPRO" >&2; exit 2; }
+if [ -z "${PRECISION:-}" ]; then
+  PRECISION=f32,bf16
+  "$gopro" doctor --json | "$python" -c 'import json, sys; sys.exit(json.load(sys.stdin)["bf16_gflops"] == 0)' || {
+    echo "table.sh: this processor has no matrix product in bf16: f32 only" >&2
+    PRECISION=f32
+  }
+fi
 mkdir -p "$(dirname "$out")"
 draft=$out.jsonl.tmp.$$
 trap 'rm -f "$draft"' EXIT
@@ -23,7 +31,7 @@ failed=0
 
 row() { # WHAT OPTIONS...
   "$python" "$here/peer.py" "$@" --gopro "$gopro" --work "$work" --threads "$threads" --repeats "${REPEATS:-3}" --config "$config" \
-    --json "$draft" >&2 || { echo "table.sh: this row failed: $*" >&2; failed=1; }
+    --precision "$PRECISION" --json "$draft" >&2 || { echo "table.sh: this row failed: $*" >&2; failed=1; }
 }
 
 {
@@ -33,10 +41,12 @@ row() { # WHAT OPTIONS...
 
 row step --method gopro_release --batch 1 --classes "$classes"
 row step --method gopro --batch 4 --classes "$classes"
+row step --method gopro --batch 4 --classes "$classes" --all-classes
 row step --method gopro_release --batch 4 --classes "$classes"
 row step --method cocoop --batch 1 --classes "$classes"
 row step --method maple --batch 4 --classes "$classes"
 row step --method coop --batch 32 --n-ctx 16 --classes "$classes"
+row step --method coop --batch 32 --n-ctx 16 --classes "$classes" --known-views
 row predict --method zeroshot --classes "$classes"
 row predict --method cocoop --classes "$classes"
 row predict --method gopro --classes "$classes"

@@ -13,6 +13,8 @@ export PYTHONDONTWRITEBYTECODE=1
 for method in coop cocoop maple gopro gopro_release; do
     expect 0 'out.loss .* grad ' peer step --method $method --batch 3 --classes 7
 done
+expect 0 'out.loss .* grad ' peer step --method gopro --batch 3 --classes 7 --all-classes
+expect 2 'is of gopro' peer step --method coop --all-classes
 for method in zeroshot cocoop gopro; do expect 0 'out.logits' peer predict --method $method --classes 7; done
 
 # Another geometry; one image, for which the released code's contrastive loss is left out and compared at batch 2.
