@@ -22,7 +22,9 @@ gopro_status gp_mat_add_uses(gp_mat *m, gp_compute *c, unsigned uses, gopro_erro
 void gp_mat_repack(gp_mat *m, gp_compute *c, size_t worker);
 size_t gp_mat_bytes(const gp_mat *m);
 
-/* y [rows, out] = x [rows, in] W^T + bias (bias [out] or NULL); add: y += instead.  rows <= GP_ROW_BLOCK.  y must not overlap x. */
+/* y [rows, out] = x [rows, in] W^T + bias (bias [out] or NULL); add: y += instead.  rows <= GP_ROW_BLOCK.  y must not overlap x.
+ * To the last bit, a row of y depends on its row of x alone; and a number of it on its row of W alone if `out` is a multiple of 16:
+ * then part of W gives the part of y that the whole of it gives. */
 void gp_mat_fwd(const gp_mat *m, gp_compute *c, size_t worker, gp_real *y, const gp_real *x, const gp_real *bias, size_t rows, bool add);
 /* dx [rows, in] = dy [rows, out] W; add: dx += instead.  rows <= GP_ROW_BLOCK. */
 void gp_mat_bwd(const gp_mat *m, gp_compute *c, size_t worker, gp_real *dx, const gp_real *dy, size_t rows, bool add);

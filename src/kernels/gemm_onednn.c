@@ -11,8 +11,14 @@
 /* Of the OpenMP runtime that oneDNN is built with; its header belongs to one compiler. */
 extern void omp_set_num_threads(int n);
 
-#define B_SHARED 64 /* rows of B of a multiple of this many numbers begin in at most 16 of a first-level cache's 64 sets ... */
-#define B_SPREAD 16 /* ... and get so many more, one line: each row begins in the next set */
+/* oneDNN's gemm:jit, which multiplies on processors without AVX-512, takes JIT_BLOCK rows at a time (up to twice as many in two halves) and
+ * of those JIT_UNIT in registers; a rest of one to three sums in another order.  Calls of at most a block, in whole units, leave no such
+ * rest, so that a row's product does not depend on the rows beside it. */
+#define JIT_UNIT  6
+#define JIT_BLOCK 48
+
+#define B_SHARED  64 /* rows of B of a multiple of this many numbers begin in at most 16 of a first-level cache's 64 sets ... */
+#define B_SPREAD  16 /* ... and get so many more, one line: each row begins in the next set */
 
 /* oneDNN's OpenMP must not start threads of its own: each worker says so once. */
 void gp_dnnl_one_thread(void)
@@ -166,8 +172,8 @@ static bool plain_rows(const dnnl_memory_desc_t *md)
     return md->format_kind == dnnl_blocked && b->inner_nblks == 0 && b->strides[1] == 1;
 }
 
-/* Where oneDNN takes B as plain rows (its gemm:jit, on processors without AVX-512), rows a large power of two apart drive each other out of the
- * first-level cache: products with n = 3072 ran at half their speed (docs/PERFORMANCE.md).  A row's sum is the same. */
+/* Where oneDNN takes B as plain rows (its gemm:jit, on processors without AVX-512), rows a large power of two apart drive each other out of
+ * the first-level cache: products with n = 3072 ran at half their speed (docs/PERFORMANCE.md).  A row's sum is the same. */
 static void spread_rows(dnnl_memory_desc_t *md)
 {
     const dnnl_dim_t n = md->dims[1];
@@ -223,6 +229,7 @@ gopro_status gp_packed_create(gp_packed **p, gp_compute *c, const gp_mat *m, boo
         free(t);
         return gp_fail(err, GOPRO_E_UNSUPPORTED, "this processor has no bf16 matrix product (set precision=f32)");
     }
+    t->rows = plain_rows(&t->md);
     if (!packed_init(t, d, m, bwd)) {
         gp_packed_free(&t);
         return gp_fail_nomem(err, m->out * m->in * sizeof(float), "a packed matrix");
@@ -276,7 +283,7 @@ static const void *input(gp_compute *c, size_t worker, gp_operand given, size_t 
     return p;
 }
 
-void gp_packed_mul(const gp_packed *p, gp_compute *c, size_t worker, gp_operand y, gp_operand x, const float *bias, size_t rows, bool add)
+static void multiply(const gp_packed *p, gp_compute *c, size_t worker, gp_operand y, gp_operand x, const float *bias, size_t rows, bool add)
 {
     const size_t padded = (rows + c->row_unit - 1) / c->row_unit * c->row_unit;
     const size_t size = y.h ? sizeof *y.h : sizeof *y.f, bytes = rows * p->n * size;
@@ -299,6 +306,19 @@ void gp_packed_mul(const gp_packed *p, gp_compute *c, size_t worker, gp_operand 
         memset((char *)out + bytes, 0, (padded - rows) * p->n * size);
     }
     if (gp_dnnl_run(c, worker, q, p->to, out, in, bias) && out != to) memcpy(to, out, bytes);
+}
+
+void gp_packed_mul(const gp_packed *p, gp_compute *c, size_t worker, gp_operand y, gp_operand x, const float *bias, size_t rows, bool add)
+{
+    if (!p->rows) {
+        multiply(p, c, worker, y, x, bias, rows, add);
+        return;
+    }
+    const size_t units = (rows + JIT_UNIT - 1) / JIT_UNIT, calls = (rows + JIT_BLOCK - 1) / JIT_BLOCK;
+    for (size_t i = 0; i < calls; i++) {
+        const size_t first = i * units / calls * JIT_UNIT, end = gp_min_size(rows, (i + 1) * units / calls * JIT_UNIT);
+        multiply(p, c, worker, (gp_operand){.f = y.f + first * p->n}, (gp_operand){.f = x.f + first * p->k}, bias, end - first, add);
+    }
 }
 
 void gp_onednn_sgemm(gp_compute *c, bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b,
@@ -366,7 +386,7 @@ gopro_status gp_onednn_create(gp_compute_full *f, gopro_error *err)
         if (dnnl_stream_create(&f->pub.worker[i]->stream, d->engine, dnnl_stream_default_flags) != dnnl_success)
             return gp_fail_nomem(err, sizeof(void *), "a oneDNN stream");
     dnnl_memory_desc_t md;
-    if (gp_dnnl_layout(d, GP_ROW_BLOCK, GP_ROW_BLOCK, GP_ROW_BLOCK, false, &md) && plain_rows(&md)) f->pub.row_unit = GP_ROW_FEW;
+    if (gp_dnnl_layout(d, GP_ROW_BLOCK, GP_ROW_BLOCK, GP_ROW_BLOCK, false, &md) && plain_rows(&md)) f->pub.row_unit = JIT_UNIT;
     return self_check(&f->pub, err);
 }
 

@@ -44,6 +44,7 @@ struct gp_onednn {
 struct gp_packed {
     size_t n, k;
     bool bf16;
+    bool rows; /* B as plain rows, for gemm:jit */
     dnnl_memory_desc_t md;
     void *data;
     dnnl_memory_t from, to;
@@ -53,7 +54,8 @@ struct gp_packed {
 /* oneDNN's OpenMP must not start threads of its own: each worker calls this before anything else. */
 void gp_dnnl_one_thread(void);
 
-/* The layout for B [k, n], oneDNN's own or plain rows that begin in different sets of the cache; false if it cannot do the product, or only by its slow reference. */
+/* The layout for B [k, n], oneDNN's own or plain rows that begin in different sets of the cache; false if it cannot do the product, or only
+ * by its slow reference. */
 bool gp_dnnl_layout(gp_onednn *d, size_t rows, size_t n, size_t k, bool bf16, dnnl_memory_desc_t *md);
 
 /* The primitive for a shape whose B is laid out as wei says; NULL if oneDNN or memory refuses.  From any worker. */

@@ -39,6 +39,12 @@ same() {
     check "$1 and $2 differ" cmp -s "$1" "$2"
 }
 
+# half_cpu: what GOPRO_CPU has to be for precision=bf16: nothing where this processor multiplies in bf16, else "ref", whose plain loops round
+# as it would.
+half_cpu() {
+    "$gopro" doctor --json | python3 -c 'import json, sys; print("" if json.load(sys.stdin)["bf16_gflops"] else "ref")'
+}
+
 # tensors RUN: a hash of what was learnt, without the settings that a prompt file also records.
 tensors() {
     python3 -c 'import hashlib, struct, sys; b = open(sys.argv[1] + "/prompt.safetensors", "rb").read(); print(hashlib.sha256(b[8 + struct.unpack("<Q", b[:8])[0]:]).hexdigest())' "$1"

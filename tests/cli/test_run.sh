@@ -72,17 +72,18 @@ expect 0 'base +accuracy' "$gopro" eval part --subset base --data d --model m
 base=$(python3 -c 'import json; print("%.2f" % json.load(open("part/result.json"))["test"]["base"]["accuracy"])')
 check "eval and the run disagree" grep -q "accuracy *$base" out.txt
 # A run in bf16 is tested and used in bf16, unless something else is asked for.
-expect 0 'HM' "$gopro" train --model m --data d --out half --subset base $options precision=bf16
+half=$(half_cpu)
+expect 0 'HM' env GOPRO_CPU=$half "$gopro" train --model m --data d --out half --subset base $options precision=bf16
 nll() { python3 -c 'import json; print("NLL %.4f" % json.load(open("half/result.json"))["test"]["base"]["nll"])'; }
-expect 0 "$(nll)" "$gopro" eval half --subset base
-expect 0 "$(nll)" "$gopro" eval half --subset base precision=bf16
-"$gopro" eval half --subset base precision=f32 2>/dev/null >out.txt
+expect 0 "$(nll)" env GOPRO_CPU=$half "$gopro" eval half --subset base
+expect 0 "$(nll)" env GOPRO_CPU=$half "$gopro" eval half --subset base precision=bf16
+env GOPRO_CPU=$half "$gopro" eval half --subset base precision=f32 2>/dev/null >out.txt
 check "asked for f32, the test is the one in bf16" sh -c "! grep -q '$(nll)' out.txt"
-expect 0 '' "$gopro" predict half 'd/test/blue circle/000.png' --json
+expect 0 '' env GOPRO_CPU=$half "$gopro" predict half 'd/test/blue circle/000.png' --json
 mv out.txt half.json
-expect 0 '' "$gopro" predict half 'd/test/blue circle/000.png' --json precision=bf16
+expect 0 '' env GOPRO_CPU=$half "$gopro" predict half 'd/test/blue circle/000.png' --json precision=bf16
 same half.json out.txt
-expect 0 '' "$gopro" predict half 'd/test/blue circle/000.png' --json precision=f32
+expect 0 '' env GOPRO_CPU=$half "$gopro" predict half 'd/test/blue circle/000.png' --json precision=f32
 check "asked for f32, the prediction is the one in bf16" sh -c '! cmp -s half.json out.txt'
 # Its own data is read as it was then: the names of its classes, and which images are for the test.
 same_test() { # RUN COMMAND...: the test that the command prints is the run's own

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "half_cpu.h"
 #include "tiny_model.h"
 
 enum { K = 40, M = 4, C = 3, N = 100, B = 48, CAP = 70 };
@@ -184,7 +185,7 @@ static double distance(const gp_real *x, const gp_real *y, size_t n)
 static void test_fast_equals_plain(void **state)
 {
     (void)state;
-    outputs ref = run_all(1, "ref", GP_F32), fast = run_all(2, NULL, GP_F32), half = run_all(2, NULL, GP_BF16);
+    outputs ref = run_all(1, "ref", GP_F32), fast = run_all(2, NULL, GP_F32), half = run_all(2, half_cpu(), GP_BF16);
     assert_int_equal(ref.n, fast.n);
     for (size_t i = 0; i < ref.n; i++)
         if (!(fabs((double)fast.v[i] - (double)ref.v[i]) <= 1e-4 * (1 + fabs((double)ref.v[i]))))
@@ -201,9 +202,10 @@ static void test_threads(void **state)
 {
     (void)state;
     for (int prec = GP_F32; prec <= GP_BF16; prec++) {
-        outputs one = run_all(1, NULL, (gp_precision)prec);
+        const char *cpu = prec == GP_BF16 ? half_cpu() : NULL;
+        outputs one = run_all(1, cpu, (gp_precision)prec);
         for (size_t threads = 2; threads <= 4; threads += 2) {
-            outputs more = run_all(threads, NULL, (gp_precision)prec);
+            outputs more = run_all(threads, cpu, (gp_precision)prec);
             assert_int_equal(one.n, more.n);
             assert_memory_equal(one.v, more.v, one.n * sizeof *one.v);
             free(more.v);
@@ -223,7 +225,7 @@ static void test_gradients_on_demand(void **state)
             tiny_model t;
             gopro_error err = {0};
             gp_clip_arch a = arch_make();
-            tiny_make(&t, &a, 2, NULL, (gp_precision)prec, how == TRAINABLE, &err);
+            tiny_make(&t, &a, 2, prec == GP_BF16 ? half_cpu() : NULL, (gp_precision)prec, how == TRAINABLE, &err);
             if (!t.m) fail_msg("%s", err.msg);
             if (how == BEFORE) assert_int_equal(gp_model_vision_gradients(t.m, &err), GOPRO_OK);
             o[how] = (outputs){.v = calloc((size_t)1 << 16, sizeof(gp_real)), .cap = (size_t)1 << 16};

@@ -135,8 +135,8 @@ static void rows_stand_alone(void **state)
                    z = kt_copy(&y, 0);
             gp_mat *m = NULL;
             assert_int_equal(gp_mat_create(&m, c, w.p, out, in, (gp_precision)p, s % 2 ? GP_MAT_BWD : GP_MAT_FWD, NULL), GOPRO_OK);
-            const size_t counts[] = {256, 16, 48, 112, 144, 208, 4, 36, 97, 100, 197, 250};
-            for (size_t i = 0; i < GP_COUNT(counts); i++) {
+            const size_t counts[] = {256, 16, 48, 112, 144, 208, 250, 1, 2, 3, 4, 9, 25, 51, 62, 75, 78, 97, 100, 197, 222, 255};
+            for (size_t i = 0; i < (c->row_unit == 16 ? 7 : GP_COUNT(counts)); i++) { /* 16: the others differ in padding alone */
                 gp_real *d = i ? z.p : y.p;
                 if (s % 2)
                     gp_mat_bwd(m, c, 0, d, x.p, counts[i], false);
@@ -153,7 +153,44 @@ static void rows_stand_alone(void **state)
     gp_compute_free(&c);
 }
 
-/* Weights that oneDNN reads as plain rows begin in many sets of the cache, whatever their width; those it wants in blocks are left alone. */
+/* Part of a layer's weights, as the last block uses them, gives that part of its result; here where oneDNN reads plain rows (of weights in
+ * blocks features/test_cache.c has it). */
+static void columns_stand_alone(void **state)
+{
+    (void)state;
+    enum { ROWS = 50 };
+    static const size_t width[] = {16, 32, 48, 64, 192, 512};
+    gp_compute *c = compute(1, NULL);
+    if (c->row_unit == 16) {
+        gp_compute_free(&c);
+        skip();
+    }
+    for (size_t s = 0; s < GP_COUNT(width); s++) {
+        const size_t D = width[s];
+        gp_rng r = gp_rng_make(14, GP_RNG_TEST, s, 0);
+        kt_vec w = kt_make(&r, 3 * D * D, 0, 1.0), x = kt_make(&r, ROWS * D, 0, 1.0), y = kt_make(&r, ROWS * 3 * D, 0, 0.0),
+               z = kt_copy(&y, 0);
+        for (size_t part = 0; part < 2; part++) {
+            const size_t first = part * D, out = (1 + part) * D; /* q; k and v */
+            gp_mat *whole = NULL, *m = NULL;
+            assert_int_equal(gp_mat_create(&whole, c, w.p, 3 * D, D, GP_F32, GP_MAT_FWD, NULL), GOPRO_OK);
+            assert_int_equal(gp_mat_create(&m, c, w.p + first * D, out, D, GP_F32, GP_MAT_FWD, NULL), GOPRO_OK);
+            gp_mat_fwd(whole, c, 0, y.p, x.p, NULL, ROWS, false);
+            gp_mat_fwd(m, c, 0, z.p, x.p, NULL, ROWS, false);
+            for (size_t i = 0; i < ROWS; i++) assert_memory_equal(z.p + i * out, y.p + i * 3 * D + first, out * sizeof *y.p);
+            gp_mat_free(&m);
+            gp_mat_free(&whole);
+        }
+        kt_free(&w);
+        kt_free(&x);
+        kt_free(&y);
+        kt_free(&z);
+    }
+    gp_compute_free(&c);
+}
+
+/* Weights that oneDNN reads as plain rows begin in many sets of the cache, whatever their width; those it wants in blocks are left alone.
+ */
 static void rows_spread(void **state)
 {
     (void)state;
@@ -423,6 +460,7 @@ int main(void)
         cmocka_unit_test(mats_plain),
         cmocka_unit_test(mats_half),
         cmocka_unit_test(rows_stand_alone),
+        cmocka_unit_test(columns_stand_alone),
         cmocka_unit_test(rows_spread),
         cmocka_unit_test(bf16_error),
         cmocka_unit_test(repack),

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "half_cpu.h"
 #include "image/image.h"
 #include "scratch.h"
 #include "train/pretrain.h"
@@ -107,7 +108,7 @@ static gopro_status run(const char *list, const char *out, size_t threads, const
     for (size_t i = 0; i < GP_COUNT(set); i++) assert_int_equal(gp_options_set(o, set[i][0], set[i][1], "test", &err), GOPRO_OK);
     assert_int_equal(gp_options_set(o, "pretrain.steps", "150", "test", &err), GOPRO_OK);
     for (; *more; more += 2) assert_int_equal(gp_options_set(o, more[0], more[1], "test", &err), GOPRO_OK);
-    assert_int_equal(gp_compute_create(&c, threads, NULL, &err), GOPRO_OK);
+    assert_int_equal(gp_compute_create(&c, threads, gp_opt_is(o, "precision", "bf16") ? half_cpu() : NULL, &err), GOPRO_OK);
     gopro_status st = gp_pretrain(c, o, list, list, out, &log, &err);
     if (st != GOPRO_OK && st != GOPRO_E_CANCELLED) print_error("%s\n", err.msg);
     gp_compute_free(&c);
