@@ -128,6 +128,13 @@ bool gp_parse_real(double *out, const char *s)
     return *end == '\0' && isfinite(*out);
 }
 
+void gp_real_text(char out[32], double v)
+{
+    snprintf(out, 32, "%.17g", v);
+    for (char *s = out; *s; s++)
+        if (*s == ',') *s = '.';
+}
+
 char *gp_strdup(const char *s)
 {
     size_t n = strlen(s) + 1;

@@ -299,9 +299,8 @@ static gopro_status find_x(const gp_plan *p, gp_entry *e, gopro_error *err)
     GP_TRY(entry_options(&o, p, e, 0, true, err));
     for (size_t i = 0; i < gp_n_opts; i++) {
         if (strcmp(gp_opts[i].name, p->axis) != 0) continue;
-        char *text = gp_option_text(o, i), *end = text;
-        double x = text ? strtod(text, &end) : 0.0;
-        e->x = text && end != text && *end == '\0' ? x : (double)NAN;
+        char *text = gp_option_text(o, i);
+        if (!text || !gp_parse_real(&e->x, text)) e->x = (double)NAN;
         free(text);
     }
     gp_options_free(&o);

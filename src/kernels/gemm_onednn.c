@@ -11,11 +11,11 @@
 /* Of the OpenMP runtime that oneDNN is built with; its header belongs to one compiler. */
 extern void omp_set_num_threads(int n);
 
-/* oneDNN's gemm:jit, which multiplies on processors without AVX-512, takes JIT_BLOCK rows at a time (up to twice as many in two halves) and
- * of those JIT_UNIT in registers; a rest of one to three sums in another order.  Calls of at most a block, in whole units, leave no such
- * rest, so that a row's product does not depend on the rows beside it. */
+/* oneDNN's gemm:jit, which multiplies on processors without AVX-512, works on blocks of 8 units of 6 rows, what is left of one to two
+ * blocks in two halves; and a unit of one to three rows sums in another order.  A product of whole units, an even number of them or at most
+ * 8, has no such unit: with those alone a row's product does not depend on the rows beside it. */
 #define JIT_UNIT  6
-#define JIT_BLOCK 48
+#define JIT_BLOCK 8
 
 #define B_SHARED  64 /* rows of B of a multiple of this many numbers begin in at most 16 of a first-level cache's 64 sets ... */
 #define B_SPREAD  16 /* ... and get so many more, one line: each row begins in the next set */
@@ -172,8 +172,8 @@ static bool plain_rows(const dnnl_memory_desc_t *md)
     return md->format_kind == dnnl_blocked && b->inner_nblks == 0 && b->strides[1] == 1;
 }
 
-/* Where oneDNN takes B as plain rows (its gemm:jit, on processors without AVX-512), rows a large power of two apart drive each other out of
- * the first-level cache: products with n = 3072 ran at half their speed (docs/PERFORMANCE.md).  A row's sum is the same. */
+/* gemm:jit's rows of B that are a large power of two apart drive each other out of the first-level cache: products with n = 3072 ran at
+ * half their speed (docs/PERFORMANCE.md).  A row's sum is the same. */
 static void spread_rows(dnnl_memory_desc_t *md)
 {
     const dnnl_dim_t n = md->dims[1];
@@ -192,7 +192,7 @@ bool gp_dnnl_layout(gp_onednn *d, size_t rows, size_t n, size_t k, bool bf16, dn
     const char *name = "";
     dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
     *md = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
-    spread_rows(md);
+    if (d->jit) spread_rows(md);
     const bool slow = bf16 && strncmp(name, "ref", 3) == 0;
     dnnl_primitive_desc_destroy(pd);
     return !slow;
@@ -229,7 +229,7 @@ gopro_status gp_packed_create(gp_packed **p, gp_compute *c, const gp_mat *m, boo
         free(t);
         return gp_fail(err, GOPRO_E_UNSUPPORTED, "this processor has no bf16 matrix product (set precision=f32)");
     }
-    t->rows = plain_rows(&t->md);
+    t->rows = d->jit && !t->bf16 && plain_rows(&t->md);
     if (!packed_init(t, d, m, bwd)) {
         gp_packed_free(&t);
         return gp_fail_nomem(err, m->out * m->in * sizeof(float), "a packed matrix");
@@ -314,11 +314,11 @@ void gp_packed_mul(const gp_packed *p, gp_compute *c, size_t worker, gp_operand 
         multiply(p, c, worker, y, x, bias, rows, add);
         return;
     }
-    const size_t units = (rows + JIT_UNIT - 1) / JIT_UNIT, calls = (rows + JIT_BLOCK - 1) / JIT_BLOCK;
-    for (size_t i = 0; i < calls; i++) {
-        const size_t first = i * units / calls * JIT_UNIT, end = gp_min_size(rows, (i + 1) * units / calls * JIT_UNIT);
-        multiply(p, c, worker, (gp_operand){.f = y.f + first * p->n}, (gp_operand){.f = x.f + first * p->k}, bias, end - first, add);
-    }
+    const size_t units = (rows + JIT_UNIT - 1) / JIT_UNIT;
+    const size_t tail = units > JIT_BLOCK && units % 2 ? gp_min_size(JIT_BLOCK - 1, units / 2) : 0;
+    const size_t first = tail ? (units - tail) * JIT_UNIT : rows;
+    multiply(p, c, worker, y, x, bias, first, add);
+    if (tail) multiply(p, c, worker, (gp_operand){.f = y.f + first * p->n}, (gp_operand){.f = x.f + first * p->k}, bias, rows - first, add);
 }
 
 void gp_onednn_sgemm(gp_compute *c, bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b,
@@ -386,7 +386,10 @@ gopro_status gp_onednn_create(gp_compute_full *f, gopro_error *err)
         if (dnnl_stream_create(&f->pub.worker[i]->stream, d->engine, dnnl_stream_default_flags) != dnnl_success)
             return gp_fail_nomem(err, sizeof(void *), "a oneDNN stream");
     dnnl_memory_desc_t md;
-    if (gp_dnnl_layout(d, GP_ROW_BLOCK, GP_ROW_BLOCK, GP_ROW_BLOCK, false, &md) && plain_rows(&md)) f->pub.row_unit = JIT_UNIT;
+    if (gp_dnnl_layout(d, GP_ROW_BLOCK, GP_ROW_BLOCK, GP_ROW_BLOCK, false, &md) && plain_rows(&md)) {
+        d->jit = true;
+        f->pub.row_unit = JIT_UNIT;
+    }
     return self_check(&f->pub, err);
 }
 

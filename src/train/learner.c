@@ -96,9 +96,8 @@ static gopro_status start_scale(gp_learner *l, gopro_error *err)
     const char *s = gp_opt_string(l->opt, "logit_scale");
     l->logit_scale = gp_model_logit_scale(l->bb->model);
     if (strcmp(s, "checkpoint") == 0 || strcmp(s, "fit") == 0) return GOPRO_OK; /* fit: training finds it */
-    char *end = NULL;
-    double v = strtod(s, &end);
-    if (end == s || *end || !(v > 0.0) || !(v <= 1e4))
+    double v;
+    if (!gp_parse_real(&v, s) || !(v > 0.0) || !(v <= 1e4))
         return gp_fail(err, GOPRO_E_INVALID, "logit_scale '%s' is neither 'checkpoint', 'fit' nor a number in (0, 10000]", s);
     l->logit_scale = v;
     return GOPRO_OK;
@@ -214,13 +213,6 @@ double gp_learner_drift(const gp_learner *l)
         n2 += (double)l->ctx0[i] * (double)l->ctx0[i];
     }
     return n2 > 0.0 ? sqrt(d2 / n2) : 0.0;
-}
-
-void gp_logit_scale_text(char out[32], double scale)
-{
-    snprintf(out, 32, "%.17g", scale);
-    for (char *s = out; *s; s++)
-        if (*s == ',') *s = '.';
 }
 
 bool gp_logit_scale_parse(double *scale, const char *text)

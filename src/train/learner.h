@@ -59,7 +59,6 @@ double gp_learner_drift(const gp_learner *l); /* ||ctx - ctx_0|| / ||ctx_0||, 0 
 
 /* For readers of files that hold a learner: a scale above 0 and below 1e6; and whether all of n numbers are finite. */
 bool gp_logit_scale_parse(double *scale, const char *text);
-void gp_logit_scale_text(char out[32], double scale); /* with a point in any locale */
 bool gp_all_finite(const gp_real *v, size_t n);
 
 #endif

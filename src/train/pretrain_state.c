@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/str.h"
 #include "weights/safetensors.h"
 
 typedef struct visit {
@@ -214,7 +215,7 @@ gopro_status gp_pt_save(const gp_pt_state *s, const char *path, const char *conf
     char number[64];
     snprintf(number, sizeof number, "%llu", (unsigned long long)s->step);
     gp_st_writer_meta(w, "step", number);
-    snprintf(number, sizeof number, "%.17g", s->best_loss);
+    gp_real_text(number, s->best_loss);
     gp_st_writer_meta(w, "best_loss", number);
     gp_st_writer_meta(w, "config", config);
     for (size_t i = 0; i < s->n; i++)
@@ -255,7 +256,10 @@ gopro_status gp_pt_load(gp_pt_state *s, const char *path, const char *config, bo
             GP_CHECK(gp_tensor_to_f32(part(&s->t[i], k), t, err));
         }
     s->step = strtoull(step, NULL, 10);
-    s->best_loss = strtod(best, NULL);
+    if (!gp_parse_real(&s->best_loss, best)) {
+        st = gp_fail(err, GOPRO_E_FORMAT, "%s: best_loss is no number", path);
+        goto out;
+    }
     st = gp_safetensors_check(f, err);
 out:
     gp_safetensors_close(&f);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "train/step_case_impl.h"
 
 #define DATA_ERROR(...) gp_fail(err, GOPRO_E_DATA, __VA_ARGS__)
@@ -14,9 +15,7 @@ static gopro_status meta_number(const gp_case *c, const char *key, double lo, do
 {
     const char *text = gp_safetensors_meta(c->file, key);
     if (!text) return DATA_ERROR("%s: metadata '%s' is missing", c->path, key);
-    char *end = NULL;
-    *v = strtod(text, &end);
-    if (end == text || *end || !(*v >= lo && *v <= hi) || (whole && *v != floor(*v)))
+    if (!gp_parse_real(v, text) || !(*v >= lo && *v <= hi) || (whole && *v != floor(*v)))
         return DATA_ERROR("%s: metadata '%s' is '%s', expected a %s from %g to %g", c->path, key, text, whole ? "whole number" : "number",
                           lo, hi);
     return GOPRO_OK;

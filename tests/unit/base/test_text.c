@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,6 +219,22 @@ static void test_cat(void **state)
     assert_memory_equal(full, "xxxx", 4);
 }
 
+static void test_real(void **state)
+{
+    static const double number[] = {0.0, -1.5, 0.1, 1.0 / 3.0, 1e-300, DBL_MAX, -DBL_MIN, 100.0000001};
+    static const char *const not [] = {"", "1,5", "inf", "nan", "0x10", "1.5 ", "1e999", "--1", "e"};
+    (void)state;
+    double v = 0.0;
+    for (size_t i = 0; i < GP_COUNT(number); i++) {
+        char text[32];
+        gp_real_text(text, number[i]);
+        assert_true(gp_parse_real(&v, text));
+        assert_memory_equal(&v, &number[i], sizeof v);
+    }
+    for (size_t i = 0; i < GP_COUNT(not ); i++)
+        if (gp_parse_real(&v, not [i])) fail_msg("'%s' was taken for %g", not [i], v);
+}
+
 static void test_json(void **state)
 {
     static const struct {
@@ -247,8 +264,9 @@ static void test_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json),    cmocka_unit_test(test_plain_text), cmocka_unit_test(test_cat),    cmocka_unit_test(test_str),
-        cmocka_unit_test(test_nearest), cmocka_unit_test(test_sha256),     cmocka_unit_test(test_errors), cmocka_unit_test(test_log),
+        cmocka_unit_test(test_real),   cmocka_unit_test(test_json),   cmocka_unit_test(test_plain_text),
+        cmocka_unit_test(test_cat),    cmocka_unit_test(test_str),    cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_sha256), cmocka_unit_test(test_errors), cmocka_unit_test(test_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

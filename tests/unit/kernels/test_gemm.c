@@ -135,14 +135,17 @@ static void rows_stand_alone(void **state)
                    z = kt_copy(&y, 0);
             gp_mat *m = NULL;
             assert_int_equal(gp_mat_create(&m, c, w.p, out, in, (gp_precision)p, s % 2 ? GP_MAT_BWD : GP_MAT_FWD, NULL), GOPRO_OK);
-            const size_t counts[] = {256, 16, 48, 112, 144, 208, 250, 1, 2, 3, 4, 9, 25, 51, 62, 75, 78, 97, 100, 197, 222, 255};
-            for (size_t i = 0; i < (c->row_unit == 16 ? 7 : GP_COUNT(counts)); i++) { /* 16: the others differ in padding alone */
+            const size_t counts[] = {256, 16, 48, 112, 144, 208, 250, 9, 97, 100, 197};
+            const bool padded = c->row_unit == 16; /* other numbers of rows differ from these in padding alone */
+            const size_t n = padded ? 7 : GP_COUNT(counts) + (out * in < 100000 ? 255 : 0);
+            for (size_t i = 0; i < n; i++) {
                 gp_real *d = i ? z.p : y.p;
+                const size_t rows = i < GP_COUNT(counts) ? counts[i] : i - GP_COUNT(counts) + 1;
                 if (s % 2)
-                    gp_mat_bwd(m, c, 0, d, x.p, counts[i], false);
+                    gp_mat_bwd(m, c, 0, d, x.p, rows, false);
                 else
-                    gp_mat_fwd(m, c, 0, d, x.p, NULL, counts[i], false);
-                if (i) assert_memory_equal(z.p, y.p, counts[i] * to * sizeof *y.p);
+                    gp_mat_fwd(m, c, 0, d, x.p, NULL, rows, false);
+                if (i) assert_memory_equal(z.p, y.p, rows * to * sizeof *y.p);
             }
             gp_mat_free(&m);
             kt_free(&w);
@@ -201,7 +204,7 @@ static void rows_spread(void **state)
         dnnl_memory_desc_t md;
         assert_true(gp_dnnl_layout(d, GP_ROW_BLOCK, width[i], 96, false, &md));
         const dnnl_blocking_desc_t *b = &md.format_desc.blocking;
-        if (b->inner_nblks == 0) assert_int_equal(b->strides[0], width[i] % 64 ? width[i] : width[i] + 16);
+        if (d->jit && b->inner_nblks == 0) assert_int_equal(b->strides[0], width[i] % 64 ? width[i] : width[i] + 16);
         assert_int_equal(md.dims[1], width[i]);
     }
     gp_compute_free(&c);
