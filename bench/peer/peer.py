@@ -67,6 +67,8 @@ def arguments():
             ap.error(f"--{name} is at least 1")
     for name in ("all_classes", "known_views"):
         setattr(a, name, getattr(a, name, False))
+    if a.known_views and a.method == "maple":
+        ap.error("--known-views: maple learns inside the image tower, whose features are never known")
     if a.all_classes and a.method != "gopro":
         ap.error("--all-classes is of gopro")
     if a.n_ctx < 0 or (a.prompts is not None and a.prompts < 1):
@@ -133,7 +135,7 @@ def with_batch(a, batch, classes):
 def measure(a):
     o = cases.settle(a)
     row = {"what": a.what, "method": a.method, "batch": a.batch, "classes": a.classes, "n_ctx": o.n_ctx, "config": a.config,
-           "threads": a.threads, "known_views": a.known_views, "load": os.getloadavg()[0], "notes": []}
+           "threads": a.threads, "known_views": a.known_views, "all_classes": a.all_classes, "load": os.getloadavg()[0], "notes": []}
     if o.all_classes:
         row["notes"].append("the peer encodes every class's prompts in all three views, of which the semantic terms read the true class's")
     if row["load"] > 0.5 and not a.check_only:

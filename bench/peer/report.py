@@ -15,7 +15,8 @@ def name(r):
     if r["what"] == "text":
         return f"text pass, {r['classes']} classes"
     tokens = f", {r['n_ctx']} tokens" if r["method"] == "coop" else ""
-    known = ", features known (`views.fixed`)" if r["known_views"] else ""
+    known = ", features known (`views.fixed`)" if r.get("known_views") else ""
+    known += ", all classes in the peer's views" if r.get("all_classes") else ""
     return f"{r['method']} step, batch {r['batch']}, {r['classes']} classes{tokens}{known}"
 
 
@@ -51,7 +52,7 @@ def table(path):
         mark = "".join(f" [{notes.index(n) + 1}]" for n in r["notes"] if n in notes or not notes.append(n))
         seconds, mib = peer_cell(r)
         first = [name(r) + mark, seconds, mib]
-        goals = KNOWN_GOALS.get(r["method"]) if r["known_views"] else GOALS.get((r["what"], r["method"]))
+        goals = KNOWN_GOALS.get(r["method"]) if r.get("known_views") else GOALS.get((r["what"], r["method"]))
         goal = dict(zip(("f32", "bf16"), goals or ("-", "-")))
         for precision, v in r["ours"].items():
             out.append("| " + " | ".join(first + [precision, own_cell(v), f"{v['ratio']:.1f}", f"{goal[precision]}", f"{v['rss_mib']:.0f}",

@@ -128,11 +128,13 @@ bool gp_parse_real(double *out, const char *s)
     return *end == '\0' && isfinite(*out);
 }
 
-void gp_real_text(char out[32], double v)
+void gp_real_text(char out[32], double v, int digits)
 {
-    snprintf(out, 32, "%.17g", v);
-    for (char *s = out; *s; s++)
-        if (*s == ',') *s = '.';
+    const locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0), old = c ? uselocale(c) : (locale_t)0;
+    snprintf(out, 32, "%.*g", digits, v);
+    if (!c) return;
+    uselocale(old);
+    freelocale(c);
 }
 
 char *gp_strdup(const char *s)

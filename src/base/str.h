@@ -25,8 +25,8 @@ void gp_whole_text(char *s);
 void gp_cat(char *out, size_t cap, const char *fmt, ...) GP_PRINTF(3, 4);
 /* A finite decimal number and nothing else. */
 bool gp_parse_real(double *out, const char *s);
-/* The number as gp_parse_real reads it, to the last bit, whatever the locale. */
-void gp_real_text(char out[32], double v);
+/* The number as gp_parse_real reads it, whatever the locale; of 17 digits it is the same to the last bit. */
+void gp_real_text(char out[32], double v, int digits);
 char *gp_strdup(const char *s);
 char *gp_sprintf(const char *fmt, ...) GP_PRINTF(1, 2); /* malloc'ed */
 

@@ -75,7 +75,7 @@ typedef struct gp_block_work {
     gp_real *dy, *dh, *act, *u;   /* with weight gradients only */
     gp_real *sum_query, *sum_row; /* partial sums of bias and gain gradients, one row for each block of rows */
 } gp_block_work;
-bool gp_block_work_alloc(gp_block_work *w, gp_arena *a, const gp_block *b, const gp_layout *l, bool weights);
+bool gp_block_work_alloc(gp_block_work *w, const gp_compute *c, gp_arena *a, const gp_block *b, const gp_layout *l, bool weights);
 
 typedef struct gp_block_back {
     gp_real *dout;     /* [queries, width] gradient of the output; overwritten */
@@ -94,7 +94,7 @@ uint64_t gp_attn_macs(const gp_attn *a, bool backward);
 /* Rows cut into blocks of nearly equal size, at most GP_ROW_BLOCK rows each, that begin at a multiple of c->row_unit: 1, 2, 4 or a
  * multiple of 8 blocks, so that threads end together.  Depends on `rows` and the kind of processor, so results do not depend on the
  * number of threads. */
-size_t gp_rows_blocks(size_t rows);
+size_t gp_rows_blocks(const gp_compute *c, size_t rows);
 size_t gp_rows_block_of(const gp_compute *c, size_t rows, size_t first); /* number of the block that begins at row `first` */
 void gp_rows_run(gp_compute *c, size_t rows, gp_rows_fn *fn, void *arg);
 

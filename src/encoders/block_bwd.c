@@ -29,7 +29,7 @@ static size_t sum_row_cols(const gp_block *b)
     return 5 * b->width;
 }
 
-bool gp_block_work_alloc(gp_block_work *w, gp_arena *a, const gp_block *b, const gp_layout *l, bool weights)
+bool gp_block_work_alloc(gp_block_work *w, const gp_compute *c, gp_arena *a, const gp_block *b, const gp_layout *l, bool weights)
 {
     bool ok = true;
     size_t D = b->width;
@@ -40,7 +40,7 @@ bool gp_block_work_alloc(gp_block_work *w, gp_arena *a, const gp_block *b, const
     w->dh = gp_take(a, l->rows, b->hidden, &ok);
     w->act = gp_take(a, l->rows, gp_max_size(b->hidden, D), &ok);
     w->u = gp_take(a, l->rows, D, &ok);
-    size_t blocks = gp_max_size(gp_rows_blocks(l->rows), gp_rows_blocks(l->n_query));
+    size_t blocks = gp_max_size(gp_rows_blocks(c, l->rows), gp_rows_blocks(c, l->n_query));
     w->sum_query = gp_take(a, blocks, sum_query_cols(b), &ok);
     w->sum_row = gp_take(a, blocks, sum_row_cols(b), &ok);
     return ok;
@@ -203,7 +203,7 @@ static void add_sums(const back *p)
     const gp_block *b = p->b;
     gp_block_w *dw = p->g->dw;
     size_t D = b->width, F = b->hidden, qc = sum_query_cols(b), rc = sum_row_cols(b);
-    size_t nq = gp_rows_blocks(p->last ? p->l->n_query : p->l->rows), nr = gp_rows_blocks(p->l->rows);
+    size_t nq = gp_rows_blocks(p->c, p->last ? p->l->n_query : p->l->rows), nr = gp_rows_blocks(p->c, p->l->rows);
     const gp_real *q = p->w->sum_query, *r = p->w->sum_row, *e = q + 4 * D + F;
     gp_real *qb = dw->qkv.b;
     gp_partial t[] = {

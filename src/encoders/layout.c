@@ -14,42 +14,44 @@ uint64_t gp_attn_macs(const gp_attn *a, bool backward)
     return pairs * a->width * (backward ? 4 : 2);
 }
 
-size_t gp_rows_blocks(size_t rows)
+size_t gp_rows_blocks(const gp_compute *c, size_t rows)
 {
-    if (rows <= 2048) return rows == 0 ? 0 : rows <= 32 ? 1 : rows <= 256 ? 2 : rows <= 512 ? 4 : 8;
-    return ((rows + GP_ROW_BLOCK - 1) / GP_ROW_BLOCK + 7) / 8 * 8;
+    const size_t most = GP_ROW_BLOCK / c->row_unit * c->row_unit;
+    if (rows <= 8 * most) return rows == 0 ? 0 : rows <= 32 ? 1 : rows <= 256 ? 2 : rows <= 512 ? 4 : 8;
+    return ((rows + most - 1) / most + 7) / 8 * 8;
 }
 
 /* The units are spread evenly: of 148 units in 16 blocks, 12 blocks have 9 and 4 have 10. */
-static size_t block_start(size_t unit, size_t rows, size_t block)
+static size_t block_start(const gp_compute *c, size_t rows, size_t block)
 {
-    const size_t units = (rows + unit - 1) / unit;
-    return gp_min_size(rows, block * units / gp_rows_blocks(rows) * unit);
+    const size_t units = (rows + c->row_unit - 1) / c->row_unit;
+    return gp_min_size(rows, block * units / gp_rows_blocks(c, rows) * c->row_unit);
 }
 
 size_t gp_rows_block_of(const gp_compute *c, size_t rows, size_t first)
 {
     const size_t units = (rows + c->row_unit - 1) / c->row_unit;
-    return (first / c->row_unit * gp_rows_blocks(rows) + units - 1) / units;
+    return (first / c->row_unit * gp_rows_blocks(c, rows) + units - 1) / units;
 }
 
 typedef struct rows_run {
+    const gp_compute *c;
     gp_rows_fn *fn;
     void *arg;
-    size_t rows, unit;
+    size_t rows;
 } rows_run;
 
 static void rows_task(void *arg, size_t block, size_t worker)
 {
     const rows_run *r = arg;
-    const size_t first = block_start(r->unit, r->rows, block), end = block_start(r->unit, r->rows, block + 1);
+    const size_t first = block_start(r->c, r->rows, block), end = block_start(r->c, r->rows, block + 1);
     if (end > first) r->fn(r->arg, first, end - first, worker);
 }
 
 void gp_rows_run(gp_compute *c, size_t rows, gp_rows_fn *fn, void *arg)
 {
-    rows_run r = {.fn = fn, .arg = arg, .rows = rows, .unit = c->row_unit};
-    if (rows) gp_parallel_for(c->pool, gp_rows_blocks(rows), rows_task, &r);
+    rows_run r = {.c = c, .fn = fn, .arg = arg, .rows = rows};
+    if (rows) gp_parallel_for(c->pool, gp_rows_blocks(c, rows), rows_task, &r);
 }
 
 typedef struct partial_run {

@@ -30,7 +30,7 @@ static void head_bwd_rows(void *arg, size_t first, size_t n, size_t worker)
 void gp_text_head_bwd(gp_text_head_back *h)
 {
     gp_model *m = h->m;
-    size_t D = m->w->arch.t.width, blocks = gp_rows_blocks(h->n);
+    size_t D = m->w->arch.t.width, blocks = gp_rows_blocks(m->c, h->n);
     gp_rows_run(m->c, h->n, head_bwd_rows, h);
     if (!h->dw) return;
     gp_partial sums[] = {{h->dw->t_ln_final_g, h->sum, D, 2 * D, blocks}, {h->dw->t_ln_final_b, h->sum + D, D, 2 * D, blocks}};
@@ -75,7 +75,7 @@ static gopro_status run(gp_model *m, const gp_text_save *s, gp_real *dcontexts, 
     bool ok = true;
     gp_block_work work;
     gp_real *dend = gp_take(m->work, s->n, D, &ok), *dx = gp_take(m->work, s->l.rows, D, &ok);
-    ok = gp_block_work_alloc(&work, m->work, &m->tb[0], &s->l, false) && ok;
+    ok = gp_block_work_alloc(&work, m->c, m->work, &m->tb[0], &s->l, false) && ok;
     if (!ok) return gp_fail_nomem(err, s->l.rows * D * 5 * sizeof *dx, "text gradients");
     gp_text_head_bwd(&(gp_text_head_back){
         .m = m, .dx = dend, .dout = dout, .x = s->end, .mean = s->mean, .rstd = s->rstd, .where = s->where, .n = s->n});

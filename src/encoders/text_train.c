@@ -109,8 +109,8 @@ static gopro_status run(gp_model *m, gp_text_train_save *s, const gp_real *dout,
     bool ok = true;
     gp_block_work work;
     gp_real *dend = gp_take(m->work, s->n, D, &ok), *dx = gp_take(m->work, s->l.rows, D, &ok), *u = gp_take(m->work, s->n, D, &ok);
-    gp_real *sum = gp_take(m->work, gp_rows_blocks(s->n), 2 * D, &ok);
-    ok = gp_block_work_alloc(&work, m->work, &m->tb[0], &s->l, true) && ok;
+    gp_real *sum = gp_take(m->work, gp_rows_blocks(m->c, s->n), 2 * D, &ok);
+    ok = gp_block_work_alloc(&work, m->c, m->work, &m->tb[0], &s->l, true) && ok;
     if (!ok) return gp_fail_nomem(err, s->l.rows * D * 15 * sizeof *dx, "text gradients");
     gp_text_head_bwd(&(gp_text_head_back){
         .m = m, .dx = dend, .dout = dout, .x = s->end, .mean = s->mean, .rstd = s->rstd, .dw = dw, .u = u, .sum = sum, .n = s->n});

@@ -145,7 +145,7 @@ static void dpos_token(void *arg, size_t t, size_t worker)
 
 static void add_pair(const back *p, gp_real *dg, gp_real *db, size_t rows)
 {
-    size_t D = p->m->w->arch.v.width, n = gp_rows_blocks(rows);
+    size_t D = p->m->w->arch.v.width, n = gp_rows_blocks(p->m->c, rows);
     gp_partial_sums(p->m->c, (gp_partial[]){{dg, p->sum, D, 2 * D, n}, {db, p->sum + D, D, 2 * D, n}}, 2);
 }
 
@@ -175,8 +175,8 @@ static gopro_status train_bwd(back *p, gopro_error *err)
     p->u = gp_take(m->work, v->B, D, &ok);
     p->dx = gp_take(m->work, v->l.rows, D, &ok);
     p->dpos = gp_take(m->work, T, D, &ok);
-    p->sum = gp_take(m->work, gp_max_size(gp_rows_blocks(v->l.rows), gp_rows_blocks(v->B)), 2 * D, &ok);
-    ok = gp_block_work_alloc(&work, m->work, &m->vb[0], &v->l, true) && ok;
+    p->sum = gp_take(m->work, gp_max_size(gp_rows_blocks(m->c, v->l.rows), gp_rows_blocks(m->c, v->B)), 2 * D, &ok);
+    ok = gp_block_work_alloc(&work, m->c, m->work, &m->vb[0], &v->l, true) && ok;
     if (!ok) return gp_fail_nomem(err, v->l.rows * (15 * D) * sizeof(gp_real), "image gradients");
     gp_vision_head_bwd(&(gp_vision_head_back){.m = m,
                                               .dx = p->dcls,

@@ -97,7 +97,7 @@ static gopro_status prompt_bwd(gp_model *m, const gp_vision_prompt_save *v, gp_r
     bool ok = true;
     gp_block_work work;
     gp_real *dcls = gp_take(m->work, v->B, D, &ok), *dx = gp_take(m->work, v->l.rows, D, &ok), *first = gp_take(m->work, p->n, D, &ok);
-    ok = gp_block_work_alloc(&work, m->work, &m->vb[0], &v->l, false) && ok;
+    ok = gp_block_work_alloc(&work, m->c, m->work, &m->vb[0], &v->l, false) && ok;
     if (!ok) return gp_fail_nomem(err, v->l.rows * 5 * D * sizeof *dx, "image gradients");
     gp_vision_head_bwd(
         &(gp_vision_head_back){.m = m, .dx = dcls, .dfeat = dfeat, .x = v->cls, .mean = v->mean, .rstd = v->rstd, .B = v->B});

@@ -108,6 +108,8 @@ static gopro_status space_key(gp_pack_space *space, const gp_features_request *q
     gp_str line = {0};
     gp_str_addf(&line, "gopro features 2\n%s %d %s\n", gp_model_weights(q->model)->hash, (int)q->precision,
                 gp_model_compute(q->model)->k->name);
+    const size_t unit = gp_model_compute(q->model)->row_unit; /* stands for oneDNN's way to multiply without AVX-512 */
+    if (unit != GP_ROW_UNIT) gp_str_addf(&line, "rows %zu\n", unit);
     gp_str_addf(&line, "tower %zu %d %.9g\n", a->v.heads, (int)a->v.act, a->v.eps); /* may be read in several ways, with the same weights */
     gp_str_addf(&line, "center %s %zu %zu %.9g %.9g %.9g %.9g %.9g %.9g\n", a->bilinear ? "bilinear" : "bicubic",
                 a->resize ? a->resize : a->image, a->image, (double)a->mean[0], (double)a->mean[1], (double)a->mean[2], (double)a->std[0],

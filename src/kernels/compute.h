@@ -17,13 +17,16 @@ typedef struct gp_compute {
     const gp_kernels *k;
     gp_worker **worker; /* [gp_pool_size(pool)] */
     bool plain_gemm;    /* reference GEMM instead of oneDNN (always in the double build) */
-    size_t row_unit;    /* what packed products pad their rows to, so blocks of rows end there: depends on the processor alone */
+    size_t row_unit;    /* GP_ROW_UNIT, or less where oneDNN has no AVX-512 to work with; never depends on the number of threads */
 } gp_compute;
 
 /* cpu: NULL or "ref" / "avx2" / "avx512" / "avx512_bf16" (also read from GOPRO_CPU by the caller).  "ref" also selects the plain GEMM.
  * Checks a few oneDNN products against the reference at start-up (UNSUPPORTED if they disagree). */
 gopro_status gp_compute_create(gp_compute **c, size_t n_threads, const char *cpu, gopro_error *err);
 void gp_compute_free(gp_compute **c);
+
+/* Packed products pad their rows to a multiple of row_unit, so that few shapes occur, and blocks of rows end there. */
+#define GP_ROW_UNIT 16
 
 /* Work is cut into row blocks of this fixed size, never by the number of threads: results do not depend on it. */
 #define GP_ROW_BLOCK 256

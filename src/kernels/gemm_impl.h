@@ -8,8 +8,6 @@
 #include "kernels/bf16.h"
 #include "kernels/gemm.h"
 
-#define GP_ROW_UNIT 16 /* rows are padded to a multiple of this, so that few shapes occur */
-
 /* A 64-byte aligned buffer that only grows; its contents do not survive growing. */
 typedef struct gp_buf {
     void *p;

@@ -11,14 +11,17 @@
 /* Of the OpenMP runtime that oneDNN is built with; its header belongs to one compiler. */
 extern void omp_set_num_threads(int n);
 
-/* oneDNN's gemm:jit, which multiplies on processors without AVX-512, works on blocks of 8 units of 6 rows, what is left of one to two
- * blocks in two halves; and a unit of one to three rows sums in another order.  A product of whole units, an even number of them or at most
- * 8, has no such unit: with those alone a row's product does not depend on the rows beside it. */
+/* oneDNN's gemm:jit, which multiplies on processors without AVX-512, works on blocks of 8 units of 6 rows, the last two blocks in two
+ * halves where they are not full; and a unit of one to three rows sums in another order.  A product of whole units, an even number of them
+ * or at most 8, has no such unit: with those alone a row's product does not depend on the rows beside it.  (It copies its inputs, and sums
+ * otherwise, when a call has more than JIT_MOST rows.) */
 #define JIT_UNIT  6
 #define JIT_BLOCK 8
+#define JIT_MOST  263
+_Static_assert(GP_ROW_BLOCK <= JIT_MOST, "a block of rows is one call of gemm:jit");
 
-#define B_SHARED  64 /* rows of B of a multiple of this many numbers begin in at most 16 of a first-level cache's 64 sets ... */
-#define B_SPREAD  16 /* ... and get so many more, one line: each row begins in the next set */
+#define B_SHARED 64 /* rows of B of a multiple of this many numbers begin in at most 16 of a first-level cache's 64 sets ... */
+#define B_SPREAD 16 /* ... and get so many more, one line: an odd number of lines apart, they begin in all */
 
 /* oneDNN's OpenMP must not start threads of its own: each worker says so once. */
 void gp_dnnl_one_thread(void)
@@ -198,6 +201,19 @@ bool gp_dnnl_layout(gp_onednn *d, size_t rows, size_t n, size_t k, bool bf16, dn
     return !slow;
 }
 
+/* Whether a layer's products are gemm:jit's. */
+static bool multiplies_with_jit(const gp_onednn *d)
+{
+    const gp_shape s = {.rows = GP_ROW_BLOCK, .n = GP_ROW_BLOCK, .k = GP_ROW_BLOCK};
+    dnnl_primitive_desc_t pd = NULL;
+    if (matmul_pd(&pd, d->engine, &s, NULL) != dnnl_success) return false;
+    const char *name = "";
+    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
+    const bool jit = strcmp(name, "gemm:jit") == 0 && plain_rows(dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
+    dnnl_primitive_desc_destroy(pd);
+    return jit;
+}
+
 /* Fills p so that reorder turns w [out, in] into the packed form. */
 static bool packed_init(gp_packed *p, gp_onednn *d, const gp_mat *m, bool bwd)
 {
@@ -229,7 +245,7 @@ gopro_status gp_packed_create(gp_packed **p, gp_compute *c, const gp_mat *m, boo
         free(t);
         return gp_fail(err, GOPRO_E_UNSUPPORTED, "this processor has no bf16 matrix product (set precision=f32)");
     }
-    t->rows = d->jit && !t->bf16 && plain_rows(&t->md);
+    t->jit = d->jit && !t->bf16 && plain_rows(&t->md);
     if (!packed_init(t, d, m, bwd)) {
         gp_packed_free(&t);
         return gp_fail_nomem(err, m->out * m->in * sizeof(float), "a packed matrix");
@@ -310,7 +326,7 @@ static void multiply(const gp_packed *p, gp_compute *c, size_t worker, gp_operan
 
 void gp_packed_mul(const gp_packed *p, gp_compute *c, size_t worker, gp_operand y, gp_operand x, const float *bias, size_t rows, bool add)
 {
-    if (!p->rows) {
+    if (!p->jit) {
         multiply(p, c, worker, y, x, bias, rows, add);
         return;
     }
@@ -343,24 +359,24 @@ static double worst(const float *got, const float *want, size_t n)
     return max;
 }
 
-enum { CHECK_ROWS = 37, CHECK_OUT = 72, CHECK_IN = 50 };
+#define SELF_IN 50
 
 /* Old releases of matrix libraries are known to compute wrong numbers on some processors: two products against the reference. */
-static gopro_status self_check(gp_compute *c, gopro_error *err)
+static gopro_status self_check(gp_compute *c, size_t rows, size_t out, gopro_error *err)
 {
-    enum { N_X = CHECK_ROWS * CHECK_IN, N_W = CHECK_OUT * CHECK_IN, N_Y = CHECK_ROWS * CHECK_OUT };
-    float *x = calloc((size_t)N_X + N_W + 2 * (size_t)N_Y, sizeof *x);
-    if (!x) return gp_fail_nomem(err, sizeof *x * N_Y, "the self-check of oneDNN");
-    float *w = x + N_X, *got = w + N_W, *want = got + N_Y;
+    const size_t n_x = rows * SELF_IN, n_w = out * SELF_IN, n_y = rows * out;
+    float *x = calloc(n_x + n_w + 2 * n_y, sizeof *x);
+    if (!x) return gp_fail_nomem(err, sizeof *x * n_y, "the self-check of oneDNN");
+    float *w = x + n_x, *got = w + n_w, *want = got + n_y;
     gp_mat *m = NULL;
-    for (size_t i = 0; i < N_X + N_W; i++) x[i] = (float)((i * 7919) % 1009) / 504.5f - 1.0f;
-    gopro_status st = gp_mat_create(&m, c, w, CHECK_OUT, CHECK_IN, GP_F32, GP_MAT_FWD, err);
+    for (size_t i = 0; i < n_x + n_w; i++) x[i] = (float)((i * 7919) % 1009) / 504.5f - 1.0f;
+    gopro_status st = gp_mat_create(&m, c, w, out, SELF_IN, GP_F32, GP_MAT_FWD, err);
     if (st == GOPRO_OK) {
-        gp_gemm_ref(false, true, CHECK_ROWS, CHECK_OUT, CHECK_IN, 1.0f, x, CHECK_IN, w, CHECK_IN, 0.0f, want, CHECK_OUT);
-        gp_mat_fwd(m, c, 0, got, x, NULL, CHECK_ROWS, false);
-        double e = worst(got, want, N_Y);
-        gp_onednn_sgemm(c, false, true, CHECK_ROWS, CHECK_OUT, CHECK_IN, 1.0f, x, CHECK_IN, w, CHECK_IN, 0.0f, got, CHECK_OUT);
-        e = fmax(e, worst(got, want, N_Y));
+        gp_gemm_ref(false, true, rows, out, SELF_IN, 1.0f, x, SELF_IN, w, SELF_IN, 0.0f, want, out);
+        gp_mat_fwd(m, c, 0, got, x, NULL, rows, false);
+        double e = worst(got, want, n_y);
+        gp_onednn_sgemm(c, false, true, rows, out, SELF_IN, 1.0f, x, SELF_IN, w, SELF_IN, 0.0f, got, out);
+        e = fmax(e, worst(got, want, n_y));
         st = gp_compute_check(c, err);
         if (st == GOPRO_OK && !(e < 1e-4))
             st = gp_fail(err, GOPRO_E_UNSUPPORTED,
@@ -385,12 +401,12 @@ gopro_status gp_onednn_create(gp_compute_full *f, gopro_error *err)
     for (size_t i = 0; i < d->n_workers; i++)
         if (dnnl_stream_create(&f->pub.worker[i]->stream, d->engine, dnnl_stream_default_flags) != dnnl_success)
             return gp_fail_nomem(err, sizeof(void *), "a oneDNN stream");
-    dnnl_memory_desc_t md;
-    if (gp_dnnl_layout(d, GP_ROW_BLOCK, GP_ROW_BLOCK, GP_ROW_BLOCK, false, &md) && plain_rows(&md)) {
+    if (multiplies_with_jit(d)) {
         d->jit = true;
         f->pub.row_unit = JIT_UNIT;
     }
-    return self_check(&f->pub, err);
+    GP_TRY(self_check(&f->pub, 37, 72, err));
+    return d->jit ? self_check(&f->pub, 61, 128, err) : GOPRO_OK; /* of rows apart, and of a product in two parts */
 }
 
 void gp_onednn_free(gp_compute_full *f)

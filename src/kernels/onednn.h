@@ -39,13 +39,13 @@ struct gp_onednn {
     pthread_mutex_t lock; /* for adding to the cache; reading needs none */
     _Atomic(gp_prim *) bucket[GP_DNNL_BUCKETS];
     size_t n_workers;
-    bool jit; /* products of layers are gemm:jit's, which takes B as plain rows: a processor without AVX-512 */
+    bool jit; /* products of layers are gemm:jit's, which takes B as plain rows: no AVX-512 */
 };
 
 struct gp_packed {
     size_t n, k;
     bool bf16;
-    bool rows; /* B as plain rows, multiplied by gemm:jit */
+    bool jit; /* B as plain rows, multiplied by gemm:jit */
     dnnl_memory_desc_t md;
     void *data;
     dnnl_memory_t from, to;

@@ -174,7 +174,10 @@ static gopro_status settings_text(const gp_options *o, gp_str *out, gopro_error 
         if (strncmp(t->name, "pretrain.", 9) != 0) continue;
         if (t->type == GP_OPT_CHOICE) gp_str_addf(out, " %s=%s", t->name + 9, gp_opt_string(o, t->name));
         if (t->type == GP_OPT_INT) gp_str_addf(out, " %s=%lld", t->name + 9, (long long)gp_opt_int(o, t->name));
-        if (t->type == GP_OPT_REAL) gp_str_addf(out, " %s=%.17g", t->name + 9, gp_opt_real(o, t->name));
+        if (t->type != GP_OPT_REAL) continue;
+        char number[32];
+        gp_real_text(number, gp_opt_real(o, t->name), 17);
+        gp_str_addf(out, " %s=%s", t->name + 9, number);
     }
     return out->failed ? gp_fail_nomem(err, out->cap, "the settings") : GOPRO_OK;
 }

@@ -215,7 +215,7 @@ gopro_status gp_pt_save(const gp_pt_state *s, const char *path, const char *conf
     char number[64];
     snprintf(number, sizeof number, "%llu", (unsigned long long)s->step);
     gp_st_writer_meta(w, "step", number);
-    gp_real_text(number, s->best_loss);
+    gp_real_text(number, s->best_loss, 17);
     gp_st_writer_meta(w, "best_loss", number);
     gp_st_writer_meta(w, "config", config);
     for (size_t i = 0; i < s->n; i++)

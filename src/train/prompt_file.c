@@ -48,7 +48,7 @@ gopro_status gp_prompt_write(const char *path, const gp_learner *l, const gp_pro
         st = gp_fail_nomem(err, 0, "the learnt prompt");
         goto out;
     }
-    gp_real_text(scale, l->logit_scale);
+    gp_real_text(scale, l->logit_scale, 17);
     gp_st_writer_meta(w, "format", GP_PROMPT_FORMAT);
     gp_st_writer_meta(w, "version", GOPRO_VERSION);
     gp_st_writer_meta(w, "method", l->method->name);

@@ -54,8 +54,11 @@ char *gp_option_text(const gp_options *o, size_t i)
         return gp_strdup(gp_opt_bool(o, name) ? "1" : "0");
     case GP_OPT_INT:
         return gp_sprintf("%" PRId64, gp_opt_int(o, name));
-    case GP_OPT_REAL:
-        return gp_sprintf("%.12g", gp_opt_real(o, name));
+    case GP_OPT_REAL: {
+        char number[32];
+        gp_real_text(number, gp_opt_real(o, name), 12);
+        return gp_strdup(number);
+    }
     case GP_OPT_INT_LIST: {
         int64_t v[64];
         gp_str b = {0};

@@ -168,7 +168,7 @@ gopro_status gp_checkpoint_write(const char *path, const gp_learner *l, const gp
     gp_st_writer_meta(w, "epoch", number);
     snprintf(number, sizeof number, "%zu", s->iter);
     gp_st_writer_meta(w, "iter", number);
-    gp_real_text(number, l->logit_scale);
+    gp_real_text(number, l->logit_scale, 17);
     gp_st_writer_meta(w, "logit_scale", number);
     for (size_t i = 0; i < s->n_terms; i++) gp_str_addf(&terms, "%s%s", i ? "," : "", s->term_name[i]);
     add_tensors(w, l, &stepped);

@@ -42,7 +42,7 @@ same() {
 # half_cpu: what GOPRO_CPU has to be for precision=bf16: nothing where this processor multiplies in bf16, else "ref", whose plain loops round
 # as it would.
 half_cpu() {
-    "$gopro" doctor --json | python3 -c 'import json, sys; print("" if json.load(sys.stdin)["bf16_gflops"] else "ref")'
+    env -u GOPRO_CPU "$gopro" doctor --json | python3 -c 'import json, sys; print("" if json.load(sys.stdin)["bf16_gflops"] else "ref")'
 }
 
 # tensors RUN: a hash of what was learnt, without the settings that a prompt file also records.

@@ -15,6 +15,10 @@ for method in coop cocoop maple gopro gopro_release; do
 done
 expect 0 'out.loss .* grad ' peer step --method gopro --batch 3 --classes 7 --all-classes
 expect 2 'is of gopro' peer step --method coop --all-classes
+expect 2 'maple learns inside' peer step --method maple --known-views
+expect 0 'features known' "$python" "$source_dir/bench/peer/peer.py" step --method coop --batch 2 --classes 5 --known-views --config tiny \
+    --gopro "$gopro" --work work --repeats 1 --precision f32 --json rows.jsonl
+expect 0 'features known .*\| 50 \|' "$python" "$source_dir/bench/peer/peer.py" table rows.jsonl
 for method in zeroshot cocoop gopro; do expect 0 'out.logits' peer predict --method $method --classes 7; done
 
 # Another geometry; one image, for which the released code's contrastive loss is left out and compared at batch 2.
