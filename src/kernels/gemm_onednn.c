@@ -5,6 +5,7 @@
 #ifndef GP_REAL_IS_DOUBLE
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,32 +187,34 @@ static void spread_rows(dnnl_memory_desc_t *md)
     dnnl_memory_desc_init_by_strides(md, 2, dims, type, strides);
 }
 
-/* The layout oneDNN wants for B [k, n]; false if it cannot do the product, or only by its slow reference. */
+/* The layout that oneDNN itself wants for B, and the name of what would multiply; false if it cannot. */
+static bool own_layout(const gp_onednn *d, const gp_shape *s, dnnl_memory_desc_t *md, char name[32])
+{
+    dnnl_primitive_desc_t pd = NULL;
+    if (matmul_pd(&pd, d->engine, s, NULL) != dnnl_success) return false;
+    const char *text = "";
+    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &text);
+    snprintf(name, 32, "%s", text);
+    *md = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    dnnl_primitive_desc_destroy(pd);
+    return true;
+}
+
 bool gp_dnnl_layout(gp_onednn *d, size_t rows, size_t n, size_t k, bool bf16, dnnl_memory_desc_t *md)
 {
-    const gp_shape s = {.rows = rows, .n = n, .k = k, .bf16 = bf16};
-    dnnl_primitive_desc_t pd = NULL;
-    if (matmul_pd(&pd, d->engine, &s, NULL) != dnnl_success) return false;
-    const char *name = "";
-    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
-    *md = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    char name[32];
+    if (!own_layout(d, &(gp_shape){.rows = rows, .n = n, .k = k, .bf16 = bf16}, md, name)) return false;
     if (d->jit) spread_rows(md);
-    const bool slow = bf16 && strncmp(name, "ref", 3) == 0;
-    dnnl_primitive_desc_destroy(pd);
-    return !slow;
+    return !bf16 || strncmp(name, "ref", 3) != 0;
 }
 
 /* Whether a layer's products are gemm:jit's. */
 static bool multiplies_with_jit(const gp_onednn *d)
 {
-    const gp_shape s = {.rows = GP_ROW_BLOCK, .n = GP_ROW_BLOCK, .k = GP_ROW_BLOCK};
-    dnnl_primitive_desc_t pd = NULL;
-    if (matmul_pd(&pd, d->engine, &s, NULL) != dnnl_success) return false;
-    const char *name = "";
-    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
-    const bool jit = strcmp(name, "gemm:jit") == 0 && plain_rows(dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
-    dnnl_primitive_desc_destroy(pd);
-    return jit;
+    dnnl_memory_desc_t md;
+    char name[32];
+    return own_layout(d, &(gp_shape){.rows = GP_ROW_BLOCK, .n = GP_ROW_BLOCK, .k = GP_ROW_BLOCK}, &md, name) &&
+           strcmp(name, "gemm:jit") == 0 && plain_rows(&md);
 }
 
 /* Fills p so that reorder turns w [out, in] into the packed form. */

@@ -11,7 +11,7 @@
 
 typedef struct tiles {
     gp_compute *c;
-    size_t rows, next, n, unit;
+    size_t rows, next, n;
 } tiles;
 
 static void tile(void *arg, size_t first, size_t n, size_t worker)
@@ -20,7 +20,7 @@ static void tile(void *arg, size_t first, size_t n, size_t worker)
     (void)worker;
     assert_int_equal(first, t->next);
     assert_in_range(n, 1, GP_ROW_BLOCK);
-    assert_int_equal(first % t->unit, 0);
+    assert_int_equal(first % t->c->row_unit, 0);
     assert_int_equal(gp_rows_block_of(t->c, t->rows, first), t->n);
     t->next += n;
     t->n++;
@@ -35,7 +35,7 @@ static void blocks_tile_the_rows(void **state)
     for (size_t u = 0; u < GP_COUNT(unit); u++)
         for (size_t rows = 0; rows <= 5000; rows++) {
             c->row_unit = unit[u];
-            tiles t = {.c = c, .rows = rows, .unit = unit[u]};
+            tiles t = {.c = c, .rows = rows};
             gp_rows_run(c, rows, tile, &t);
             assert_int_equal(t.next, rows);
             assert_in_range(t.n, 0, gp_rows_blocks(c, rows));
