@@ -12,7 +12,7 @@ BEGIN {
         for (j = 1; j <= m; j++) rank[folder[j]] = i
     }
     owner["oneapi/"] = "kernels"; owner["omp.h"] = "kernels"; owner["yaml.h"] = "base"; owner["utf8proc.h"] = "text"
-    owner["zlib.h"] = "text"; owner["turbojpeg.h"] = "image"; owner["spng.h"] = "image"; owner["webp/"] = "image"
+    owner["zlib.h"] = "weights text"; owner["turbojpeg.h"] = "image"; owner["spng.h"] = "image"; owner["webp/"] = "image"
     owner["jansson.h"] = "base weights text data train eval report api cli"
 }
 /^[ \t]*#[ \t]*include/ {

@@ -91,6 +91,7 @@ gopro_status gp_import_write(gp_clip_weights *w, const gp_tokenizer *t, const ch
     while (n > 1 && out[n - 1] == '/') n--;
     GP_TRY(check_free(out, err));
     if (w->found.recorded[0]) GP_TRY(gp_clip_verify(w, err)); /* loading took the record's word; a new record must not repeat it */
+    GP_TRY(gp_clip_intact(w, err));
     char *final = gp_sprintf("%.*s", (int)n, out), *tmp = gp_sprintf("%.*s.tmp.%ld", (int)n, out, (long)getpid());
     gopro_status st = final && tmp ? gp_mkdirs(tmp, err) : gp_fail_nomem(err, n, "a path");
     if (st == GOPRO_OK) {

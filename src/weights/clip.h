@@ -92,6 +92,9 @@ void gp_clip_drop_pages(const gp_clip_weights *w);
  * used is a SIGBUS in between, as with every mapping. */
 gopro_status gp_clip_check(const gp_clip_weights *w, gopro_error *err);
 
+/* Reads the files: WEIGHTS error if numbers that came with a checksum, as in PyTorch's archives, do not have it. */
+gopro_status gp_clip_intact(const gp_clip_weights *w, gopro_error *err);
+
 /* Fresh arrays for an architecture, initialised as METHODS 5.4 (pretraining) from the seed. */
 gopro_status gp_clip_init(gp_clip_weights **w, const gp_clip_arch *arch, uint64_t seed, gopro_error *err);
 /* The same for benchmarks, which need no other numbers and start sooner: of every tensor the first `period` numbers are drawn, then

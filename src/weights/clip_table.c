@@ -222,6 +222,12 @@ gopro_status gp_clip_check(const gp_clip_weights *w, gopro_error *err)
     return s && s->file ? gp_tensors_check(s->file, err) : GOPRO_OK;
 }
 
+gopro_status gp_clip_intact(const gp_clip_weights *w, gopro_error *err)
+{
+    const storage *s = w->own;
+    return s && s->file ? gp_tensors_intact(s->file, err) : GOPRO_OK;
+}
+
 void gp_clip_free(gp_clip_weights **pw)
 {
     if (!pw || !*pw) return;

@@ -12,9 +12,14 @@
 
 enum { MAX_TENSORS = 1 << 20 };
 
+typedef struct torch_file {
+    gp_map map;
+    const char *path; /* one of gp_tensors.file */
+} torch_file;
+
 typedef struct owned {
-    gp_map *map;
-    size_t n_map;
+    torch_file *torch;
+    size_t n_torch;
     gp_safetensors **st;
     size_t n_st;
     void **buffer;
@@ -37,11 +42,11 @@ void gp_tensors_close(gp_tensors **pt)
     gp_tensors *t = *pt;
     owned *o = t->own;
     for (size_t i = 0; i < o->n_st; i++) gp_safetensors_close(&o->st[i]);
-    for (size_t i = 0; i < o->n_map; i++) gp_map_close(&o->map[i]);
+    for (size_t i = 0; i < o->n_torch; i++) gp_map_close(&o->torch[i].map);
     for (size_t i = 0; i < o->n_buffer; i++) free(o->buffer[i]);
     for (size_t i = 0; i < t->n_file; i++) free(t->file[i]);
     free(o->st);
-    free(o->map);
+    free(o->torch);
     free(o->buffer);
     free(o);
     free(t->file);
@@ -55,13 +60,29 @@ void gp_tensors_drop_pages(const gp_tensors *t)
 {
     const owned *o = t->own;
     for (size_t i = 0; i < o->n_st; i++) gp_safetensors_drop_pages(o->st[i]);
-    for (size_t i = 0; i < o->n_map; i++) gp_map_drop_pages(&o->map[i]);
+    for (size_t i = 0; i < o->n_torch; i++) gp_map_drop_pages(&o->torch[i].map);
 }
 
 gopro_status gp_tensors_check(const gp_tensors *t, gopro_error *err)
 {
     for (size_t i = 0; i < t->n_file; i++)
         if (gp_stamp_check(&t->stamp[i], t->file[i], err) != GOPRO_OK) return gp_fail_in(err, GOPRO_E_WEIGHTS, "CLIP weights");
+    return GOPRO_OK;
+}
+
+gopro_status gp_tensors_intact(const gp_tensors *t, gopro_error *err)
+{
+    const owned *o = t->own;
+    for (size_t i = 0; i < o->n_torch; i++) {
+        const gp_map *m = &o->torch[i].map;
+        gp_zip z;
+        if (!gp_zip_looks_like(m->data, m->size)) continue;
+        gopro_status st = gp_zip_open(&z, m->data, m->size, o->torch[i].path, err);
+        if (st == GOPRO_OK) st = gp_zip_intact(&z, o->torch[i].path, err);
+        gp_zip_close(&z);
+        if (st == GOPRO_E_FORMAT) return gp_fail_in(err, GOPRO_E_WEIGHTS, "CLIP weights");
+        GP_TRY(st);
+    }
     return GOPRO_OK;
 }
 
@@ -181,10 +202,10 @@ static gopro_status add_map(gp_tensors *t, gp_map *m, const char *path, gopro_er
     owned *o = t->own;
     gp_safetensors *f = NULL;
     if (is_torch(m->data, m->size)) {
-        gp_map *map = reallocarray(o->map, o->n_map + 1, sizeof *map);
-        if (!map) return gp_fail_nomem(err, sizeof *m, "a list of files");
-        o->map = map;
-        map[o->n_map++] = *m;
+        torch_file *torch = reallocarray(o->torch, o->n_torch + 1, sizeof *torch);
+        if (!torch) return gp_fail_nomem(err, sizeof *torch, "a list of files");
+        o->torch = torch;
+        torch[o->n_torch++] = (torch_file){*m, t->file[t->n_file - 1]};
         const gp_map mine = *m;
         *m = (gp_map){0};
         return gp_torch_read(t, mine.data, mine.size, path, err);

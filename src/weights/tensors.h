@@ -34,6 +34,8 @@ void gp_tensors_close(gp_tensors **t);
 void gp_tensors_drop_pages(const gp_tensors *t); /* the files' pages leave memory until they are read again */
 /* WEIGHTS error if one of the files was written to since it was opened. */
 gopro_status gp_tensors_check(const gp_tensors *t, gopro_error *err);
+/* Reads everything that came with a checksum (PyTorch's zip archives): WEIGHTS error if it does not fit. */
+gopro_status gp_tensors_intact(const gp_tensors *t, gopro_error *err);
 bool gp_tensors_standard_name(const char *path); /* is it one of the names that a folder is searched for? */
 
 /* Recognises the layout by its names and gives every tensor the name and shape that Hugging Face's CLIPModel has (METHODS 1.7): q, k and v

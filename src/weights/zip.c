@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 enum {
     END_SIZE = 22,     /* end of central directory, without its comment */
@@ -131,6 +132,7 @@ static gopro_status locate(const reader *r, gp_zip_entry *e, span *s, const uint
     e->compressed = u16(c + 10) != 0;
     if (e->compressed != (u16(p + 8) != 0)) return bad(r, name, "directory and header disagree on compression");
     e->size = (size_t)v[0];
+    e->crc = u32(c + 16);
     if (!e->compressed) {
         if (v[0] != v[1]) return bad(r, name, "it is stored, but its two sizes differ");
         e->data = p + head;
@@ -217,4 +219,18 @@ const gp_zip_entry *gp_zip_find(const gp_zip *z, const char *name)
 {
     gp_zip_entry key = {.name = (char *)(uintptr_t)name};
     return z->n ? bsearch(&key, z->entry, z->n, sizeof *z->entry, by_name) : NULL;
+}
+
+gopro_status gp_zip_intact(const gp_zip *z, const char *label, gopro_error *err)
+{
+    for (size_t i = 0; i < z->n; i++) {
+        const gp_zip_entry *e = &z->entry[i];
+        if (!e->data || e->crc == 0) continue;
+        if (crc32_z(0, e->data, e->size) != e->crc)
+            return gp_fail(
+                err, GOPRO_E_FORMAT,
+                "%s: zip entry '%.200s': its bytes are not those that were written (CRC-32); the file is damaged, fetch it again", label,
+                e->name);
+    }
+    return GOPRO_OK;
 }

@@ -9,6 +9,7 @@ typedef struct gp_zip_entry {
     char *name;
     const uint8_t *data; /* inside the archive; NULL for a compressed entry, which nobody may ask for */
     size_t size;
+    uint32_t crc; /* of the bytes, as the directory has it; 0: none was computed (torch.serialization.set_crc32_options(False)) */
     bool compressed;
 } gp_zip_entry;
 
@@ -22,6 +23,8 @@ typedef struct gp_zip {
  * that names something else. */
 gopro_status gp_zip_open(gp_zip *z, const uint8_t *data, size_t size, const char *label, gopro_error *err);
 void gp_zip_close(gp_zip *z);
+/* Reads every entry: do its bytes have the CRC-32 that they had when the archive was written?  FORMAT error that names the entry. */
+gopro_status gp_zip_intact(const gp_zip *z, const char *label, gopro_error *err);
 const gp_zip_entry *gp_zip_find(const gp_zip *z, const char *name);
 bool gp_zip_looks_like(const uint8_t *data, size_t size);
 
