@@ -160,8 +160,6 @@ static void hear(void *user, gp_finding_kind kind, const char *text)
     listener *l = user;
     if (l->c->json)
         json_array_append_new(l->findings, json_pack("{s:s,s:s}", "kind", word[kind], "text", text));
-    else if (kind == GP_FOUND_FAULT || kind == GP_FOUND_FILE)
-        fprintf(stderr, "%s%s\n", shown[kind], text);
     else
         printf("%s%s\n", shown[kind], text);
 }
@@ -219,6 +217,7 @@ static int check(cli *c, const gp_dataset *d, const gp_check_request *q)
     else
         json_decref(l.findings);
     if (st != GOPRO_OK) return cli_fail(c, st, &err);
+    fflush(stdout);
     if (r.faults) fprintf(stderr, "gopro: %s has %zu fault%s\n", d->name, r.faults, r.faults > 1 ? "s" : "");
     return r.faults ? gopro_exit_status(GOPRO_E_DATA) : 0;
 }
@@ -269,7 +268,9 @@ static int one_dataset(cli *c, const char *path, bool checks, const gp_check_req
     gp_log log = {.write = to_stderr, .user = c};
     gp_data_rules rules = make_rules(c);
     gopro_status st = gp_dataset_open(&d, path, &rules, &log, &err);
-    int status = st != GOPRO_OK ? cli_fail(c, st, &err) : checks ? check(c, d, q) : draw(c, d, shots, seed, &log);
+    gp_check_request request = *q;
+    request.skip_bad = rules.skip_bad_images;
+    int status = st != GOPRO_OK ? cli_fail(c, st, &err) : checks ? check(c, d, &request) : draw(c, d, shots, seed, &log);
     gp_dataset_free(&d);
     free_rules(&rules);
     return status;
@@ -283,7 +284,7 @@ int cmd_data(cli *c)
     const bool lists = strcmp(what, "list") == 0, checks = strcmp(what, "check") == 0, draws = strcmp(what, "draw") == 0;
     if (!lists && !checks && !draws) return cli_usage(c, "'list', 'check' or 'draw' is needed");
     if (s && !number(s, &shots, 1)) return cli_usage(c, "--shots '%s' is not a positive number", s);
-    if (v && !number(v, &seed, 0)) return cli_usage(c, "--seed '%s' is not a number", v);
+    if (v && (!number(v, &seed, 0) || seed > INT64_MAX)) return cli_usage(c, "--seed '%s' is not a number", v);
     if (l && !number(l, &limit, 0)) return cli_usage(c, "--limit '%s' is not a number", l);
     if (m && !number(m, &sample, 0)) return cli_usage(c, "--sample '%s' is not a number", m);
     /* As for training: a flag of this command, else the option. */

@@ -4,6 +4,7 @@
 #
 # Needs Pillow (recorded with 9.4.0) and NumPy.  Usage: image_golden.py OUTPUT
 # Record: u16 length of the name, name, u32 w, u32 h, u32 channels (0: an encoded file), u32 bytes, bytes; little-endian; name "" ends.
+import base64
 import io
 import struct
 import sys
@@ -11,6 +12,18 @@ import zlib
 
 import numpy as np
 from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
+
+# 21 x 13, sampling factors 2x2, 1x2 and 1x1, which Pillow reads but cannot write (made with libjpeg).
+ODD_SAMPLING = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAUDBAQEAwUEBAQFBQUGBwwIBwcHBw8LCwkMEQ8SEhEPERETFhwXExQaFRERGCEYGh0dHx8fExciJCIeJBweHx7/2wBDAQUFBQcGBw4ICA4e"
+    "FBEUHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh7/wAARCAANABUDASIAAhIBAxEB/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL"
+    "/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJicoKSo0NTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1"
+    "dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKjpKWmp6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/8QAHwEAAwEBAQEBAQEBAQAAAAAAAAECAwQF"
+    "BgcICQoL/8QAtREAAgECBAQDBAcFBAQAAQJ3AAECAxEEBSExBhJBUQdhcRMiMoEIFEKRobHBCSMzUvAVYnLRChYkNOEl8RcYGRomJygpKjU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVm"
+    "Z2hpanN0dXZ3eHl6goOEhYaHiImKkpOUlZaXmJmaoqOkpaanqKmqsrO0tba3uLm6wsPExcbHyMnK0tPU1dbX2Nna4uPk5ebn6Onq8vP09fb3+Pn6/9oADAMBAAIRAxEAPwDzD4N6XvEA"
+    "2ntjvX0prmv2fw4+Feo+JpnEd4sPkadHlN8t1JxHtDcNtOXYc/KjHBxivIPgZZRMLfOeQOla37WOtTv4l8J+BFUpYQ2n9rTENxNK7yRJlccbBHJg55808cZNVavso82nTe9m27K9tbNu"
+    "zHKLlaz0/r06/wCXUzUnGV0tv68zy/wt4eu9Ut7jUb5pbi7upmnnmblpHYlmZj3JJJ/GivcfhvolmdAUlVPTqtFaU4KEFGKsloNOwpXk23uf/9k="
+)
 
 records = []
 
@@ -159,6 +172,7 @@ def files():
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter: must not be applied
     put_file("jpeg.exif", encode(smooth, "JPEG", quality=85, exif=exif))
+    put_file("jpeg.sampling", base64.b64decode(ODD_SAMPLING))
     records.append(("gif.file", 0, 0, 0, encode(a, "GIF")))
 
 

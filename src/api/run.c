@@ -97,13 +97,15 @@ gopro_status gopro_train(gopro_result **result, gopro_context *context, gopro_mo
 /* The label set's names, for the per-class results. */
 static gopro_status keep_names(gopro_result *r, const gp_dataset *d, gp_subset subset, gopro_error *err)
 {
-    size_t half = (d->n_classes + 1) / 2, first = subset == GP_NEW ? half : 0;
-    r->class_name = calloc(r->m.K, sizeof *r->class_name);
-    if (!r->class_name) return gp_fail_nomem(err, r->m.K * sizeof *r->class_name, "class names");
-    r->K = r->m.K;
-    for (size_t k = 0; k < r->K; k++)
-        if (!(r->class_name[k] = gp_strdup(d->class_name[first + k]))) return gp_fail_nomem(err, 0, "class names");
-    return GOPRO_OK;
+    uint32_t *label = NULL;
+    size_t K = 0;
+    gopro_status st = gp_subset_labels(&label, &K, d, subset, err);
+    if (st == GOPRO_OK && !(r->class_name = calloc(K, sizeof *r->class_name)))
+        st = gp_fail_nomem(err, K * sizeof *r->class_name, "class names");
+    for (size_t k = 0; k < K && st == GOPRO_OK; k++, r->K = k)
+        if (!(r->class_name[k] = gp_strdup(d->class_name[label[k]]))) st = gp_fail_nomem(err, 0, "class names");
+    free(label);
+    return st;
 }
 
 gopro_status gopro_evaluate(gopro_result **result, gopro_context *context, gopro_model *model, const gopro_config *config, const char *run,

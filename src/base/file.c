@@ -280,6 +280,12 @@ bool gp_path_is_dir(const char *path)
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
+bool gp_path_is_broken_link(const char *path)
+{
+    struct stat s;
+    return lstat(path, &s) == 0 && S_ISLNK(s.st_mode) && stat(path, &s) != 0;
+}
+
 char *gp_path_join(const char *a, const char *b)
 {
     if (!a || !*a || b[0] == '/') return gp_strdup(b);

@@ -50,6 +50,7 @@ gopro_status gp_write_file(const char *path, const void *data, size_t size, gopr
 gopro_status gp_mkdirs(const char *path, gopro_error *err); /* like mkdir -p */
 bool gp_path_exists(const char *path);
 bool gp_path_is_dir(const char *path);
+bool gp_path_is_broken_link(const char *path);    /* a link to nothing, or in a circle */
 char *gp_path_join(const char *a, const char *b); /* malloc'ed "a/b"; b alone if absolute or a is NULL or empty */
 
 /* Names in a folder without "." and "..", sorted bytewise; names and the array in one malloc'ed block each, free with gp_list_free. */

@@ -90,13 +90,53 @@ static void expect_count(const checker *c, const char *what, size_t have, size_t
     if (have != want) tell(c, GP_FOUND_FAULT, "%zu %s, expected %zu: %s", have, what, want, advice);
 }
 
+static const char *lists_advice(const gp_known *k)
+{
+    switch (k->layout) {
+    case GP_LAYOUT_SPLIT:
+        return "is the split file the published one?";
+    case GP_LAYOUT_LISTS:
+        return "take variants.txt and the three lists images_variant_*.txt from the archive as they are";
+    case GP_LAYOUT_IMAGENET:
+        return "unpack the archives again, all of them, and put every image of theirs into the folder of its wnid";
+    default:
+        return "unpack the archive again: a folder or some of its images are missing, or others were added";
+    }
+}
+
+/* Which of the listed folders are not there. */
+static void check_wnids(const checker *c)
+{
+    static const char *const level[] = {"train", "val"};
+    char *list = gp_path_join(c->d->source, "classnames.txt");
+    gp_names *m = NULL;
+    gopro_error e;
+    if (!list || gp_names_read(&m, list, &e) != GOPRO_OK) m = NULL; /* it was read when the dataset was opened */
+    for (size_t l = 0; m && l < GP_COUNT(level); l++) {
+        size_t missing = 0;
+        const char *first = "";
+        for (size_t i = 0; i < gp_names_count(m); i++) {
+            const char *wnid = gp_names_key(m, i);
+            char *folder = wnid ? gp_sprintf("%s/%s/%s", c->d->root, level[l], wnid) : NULL;
+            if (folder && !gp_path_is_dir(folder) && missing++ == 0) first = wnid;
+            free(folder);
+        }
+        if (missing)
+            tell(c, GP_FOUND_FAULT,
+                 "%zu of the %zu folders that classnames.txt lists are missing in '%s/%s', the first is '%s': unpack them", missing,
+                 gp_names_count(m), c->d->root, level[l], first);
+    }
+    gp_names_free(&m);
+    free(list);
+}
+
 static void check_counts(const checker *c, const gp_known *k)
 {
     const size_t before = c->r->faults, half = (k->classes + 1) / 2;
-    const char *lists = k->split ? "is the split file the published one?" : k->trap;
+    const char *lists = lists_advice(k);
     static const char *const what[GP_PARTS] = {"training images", "validation images", "test images"};
     expect_count(c, "classes", c->d->n_classes, k->classes,
-                 k->split ? "is the split file the published one?" : "a class folder is missing or too many");
+                 k->layout == GP_LAYOUT_IMAGENET || k->layout == GP_LAYOUT_WNID ? "a class folder is missing or too many" : lists);
     for (int p = 0; p < GP_PARTS; p++) expect_count(c, what[p], part_of(c->d, p)->n, k->n[p], lists);
     size_t base = 0;
     for (size_t i = 0; i < c->d->test.n; i++) base += c->d->test.item[i].label < half;
@@ -105,7 +145,9 @@ static void check_counts(const checker *c, const gp_known *k)
         if (strcmp(c->d->class_name[half - 1], k->last_base) != 0 || strcmp(c->d->class_name[half], k->first_new) != 0)
             tell(c, GP_FOUND_FAULT, "base classes end with '%s' and new ones begin with '%s', expected '%s' and '%s': %s",
                  c->d->class_name[half - 1], c->d->class_name[half], k->last_base, k->first_new,
-                 k->split ? "is the split file the published one?" : "classnames.txt has other names or another order");
+                 k->split                       ? lists
+                 : k->layout == GP_LAYOUT_LISTS ? "take variants.txt from the archive as it is"
+                                                : "classnames.txt has other names or another order");
     if (c->r->faults == before) tell(c, GP_FOUND_OK, "classes, counts and the border of base and new classes are the published ones");
 }
 
@@ -119,9 +161,11 @@ static void expect_hash(const checker *c, const char *what, const char *have, co
         tell(c, GP_FOUND_FAULT, "%s hash %.16s, expected %s: %s", what, have, want, advice);
 }
 
+/* A draw is positions: with another order of the images inside of a class it is the same, so it stands for the order of the classes and
+ * their numbers of images; the split's hash, where it is known, for the images. */
 static void check_draws(const checker *c, const gp_known *k)
 {
-    if (!k->fingerprint[0][0] || c->d->train.n != k->n[0] || c->d->val.n != k->n[1]) return;
+    if (!k->fingerprint[0][0] || c->d->by_shuffle || c->d->train.n != k->n[0] || c->d->val.n != k->n[1]) return;
     for (uint64_t seed = 1; seed <= GP_KNOWN_SEEDS; seed++) {
         gp_draw dr = {0};
         gopro_error e = {0};
@@ -135,7 +179,12 @@ static void check_draws(const checker *c, const gp_known *k)
         }
         gp_draw_free(&dr);
     }
-    tell(c, GP_FOUND_OK, "the 16-shot draws of seeds 1 to 3 are the published ones");
+    if (k->split_hash)
+        tell(c, GP_FOUND_OK, "the 16-shot draws of seeds 1 to 3 are the published ones");
+    else
+        tell(c, GP_FOUND_OK,
+             "the 16-shot draws of seeds 1 to 3 have the published positions (which images stand there, nobody published: take the lists "
+             "as they come)");
 }
 
 static const char *names_advice(const gp_known *k)
@@ -147,9 +196,16 @@ static const char *names_advice(const gp_known *k)
 
 static void check_known(const checker *c, const gp_known *k)
 {
+    if (c->d->by_shuffle)
+        tell(c, GP_FOUND_FAULT,
+             "the split file '%s' is missing, so the images were split by a shuffle and numbers compare with nobody's: put the published "
+             "one into '%s'",
+             k->split, c->d->source);
+    if (k->layout == GP_LAYOUT_IMAGENET) check_wnids(c);
     check_counts(c, k);
     expect_hash(c, "class-name", c->r->class_hash, k->class_hash, names_advice(k));
-    expect_hash(c, "split", c->r->split_hash, k->split_hash, "fetch the published split file again, and do not sort or edit it");
+    if (!c->d->by_shuffle)
+        expect_hash(c, "split", c->r->split_hash, k->split_hash, "fetch the published split file again, and do not sort or edit it");
     check_draws(c, k);
     if (strcmp(c->d->template_text, k->template_text) != 0)
         tell(c, GP_FOUND_NOTE, "dataset.json sets the template '%s'; published results use '%s'", c->d->template_text, k->template_text);
@@ -204,14 +260,32 @@ static gopro_status decode(const checker *c, gopro_error *err)
                 tell(c, GP_FOUND_FILE, "unreadable: %s", j->err[i].msg);
     }
     if (c->r->unreadable)
-        tell(c, GP_FOUND_FAULT, "%zu of %zu images cannot be read: fetch them again, or leave them out with data.skip_bad=1",
-             c->r->unreadable, c->r->decoded);
+        tell(c, GP_FOUND_FAULT, "%zu of %zu images cannot be read: fetch them again%s", c->r->unreadable, c->r->decoded,
+             c->q->skip_bad ? "; data.skip_bad=1 leaves them out of training and of tests, whose numbers then compare with nobody's"
+                            : ", or leave them out with data.skip_bad=1");
+    else if (c->r->decoded == 0)
+        tell(c, GP_FOUND_NOTE, "none of the images of the sample is there, so none was decoded");
     else
         tell(c, GP_FOUND_OK, "%zu of %zu images decoded%s", c->r->decoded, j->all, c->r->decoded < j->all ? " (--decode reads all)" : "");
 out:
     gp_pool_free(&pool);
     free(j);
     return st;
+}
+
+/* Classes that a file lists and no image shows. */
+static void check_classes(const checker *c)
+{
+    const size_t K = c->d->n_classes;
+    size_t *n = calloc(K + 1, sizeof *n), none = 0, first = 0;
+    for (int p = 0; n && p < GP_PARTS; p++)
+        for (size_t i = 0; i < part_of(c->d, p)->n; i++) n[part_of(c->d, p)->item[i].label]++;
+    for (size_t k = K; n && k-- > 0;)
+        if (n[k] == 0) none++, first = k;
+    if (none)
+        tell(c, GP_FOUND_NOTE, "%zu of the listed classes have no images ('%s'): prompts are made of them, but base and new leave them out",
+             none, c->d->class_name[first]);
+    free(n);
 }
 
 gopro_status gp_data_check(gp_check_result *r, const gp_dataset *d, const gp_check_request *q, const gp_check_sink *sink, gopro_error *err)
@@ -224,6 +298,10 @@ gopro_status gp_data_check(gp_check_result *r, const gp_dataset *d, const gp_che
         check_known(&c, d->known);
     } else {
         tell(&c, GP_FOUND_NOTE, "class-name hash %.16s, split hash %.16s", r->class_hash, r->split_hash);
+        if (d->by_shuffle)
+            tell(&c, GP_FOUND_NOTE,
+                 "nothing says what is training and what is test: every class was split 50/20/30 by a shuffle (data.split_seed)");
+        check_classes(&c);
         if (d->train.n == 0) tell(&c, GP_FOUND_NOTE, "no training images: this dataset can only be tested on");
         if (d->test.n == 0) tell(&c, GP_FOUND_NOTE, "no test images: this dataset can only be trained on");
     }

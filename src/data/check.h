@@ -17,6 +17,7 @@ typedef struct gp_check_request {
     size_t name_limit; /* missing or unreadable files told one by one; 0: all */
     size_t sample;     /* images decoded, spread over the lists; SIZE_MAX: all; 0: none */
     size_t threads;    /* 0: one per processor */
+    bool skip_bad;     /* data.skip_bad is set */
 } gp_check_request;
 
 typedef struct gp_check_result {

@@ -284,6 +284,7 @@ static void finish(gp_dataset *d, gp_ds_build *b, const gp_source *s)
     }
     d->known = s->known;
     d->order = b->order ? b->order : "";
+    d->by_shuffle = b->by_shuffle;
     d->class_name = b->class_name;
     d->n_classes = b->n_classes;
     d->own = b->pool;

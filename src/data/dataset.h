@@ -29,6 +29,7 @@ typedef struct gp_dataset {
     gp_split train, val, test;
     const struct gp_known *known; /* one of the field's datasets (data/known.h), or NULL */
     const char *order;            /* what decides the order of the lists, for the record of a draw */
+    bool by_shuffle;              /* nothing said what is training and what is test: split 50/20/30 */
     void *own;
 } gp_dataset;
 
@@ -92,8 +93,11 @@ gopro_status gp_draw_of(gp_draw *dr, const gp_dataset *d, const gp_options *o, c
 char *gp_draw_json(const gp_draw *dr, const gp_dataset *d, size_t shots, uint64_t seed, const char *source, bool compact);
 void gp_draw_free(gp_draw *dr);
 
-/* The label set of a run: all classes, base (first ceil(C/2) labels), new (the rest), relabelled from 0. */
+/* The label set of a run, relabelled from 0: all classes, or of the C labels that occur in the training list (where there is one) the first
+ * ceil(C/2), base, or the rest, new (DATASETS.md 5). */
 typedef enum gp_subset { GP_ALL, GP_BASE, GP_NEW } gp_subset;
+/* Its labels in the dataset, ascending; malloc'ed.  DATA error: none. */
+gopro_status gp_subset_labels(uint32_t **label, size_t *K, const gp_dataset *d, gp_subset s, gopro_error *err);
 typedef struct gp_labelset {
     const char **class_name; /* borrowed from the dataset */
     size_t K;

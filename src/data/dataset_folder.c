@@ -96,34 +96,81 @@ static gopro_status look(bool *has_folders, bool *has_images, const char *path, 
 
 typedef enum kind { CLASSES, PARTS, DOMAINS } kind;
 
-static gopro_status kind_of(kind *k, const level *l, const char *folder, char **name, size_t n, gopro_error *err)
+/* The sub-folders of a level, by what they are called and what is in them. */
+typedef struct found {
+    bool parts, domains;   /* all of them can be train, val and test; domains */
+    bool trained;          /* train or test holds class folders */
+    const char *set_apart; /* a folder of classes that is called "train" or the like */
+    const char *other;     /* one that is none */
+    const char *flat;      /* called like a part, but with images instead of class folders */
+} found;
+
+static gopro_status look_at_all(found *f, const level *l, const char *folder, char **name, size_t n, gopro_error *err)
 {
-    bool parts = l->part == GP_PARTS && n > 0, domains = !l->domain && n > 0, trained = false;
-    const char *set_apart = NULL, *other = NULL; /* a folder of classes called "train" or the like; one that is none */
-    *k = CLASSES;
-    if (l->depth + 1 >= MAX_DEPTH) parts = domains = false;
-    for (size_t i = 0; i < n && (parts || domains); i++) {
+    *f = (found){.parts = l->part == GP_PARTS && n > 0, .domains = !l->domain && n > 0};
+    if (l->depth + 1 >= MAX_DEPTH) f->parts = f->domains = false;
+    for (size_t i = 0; i < n && l->depth + 1 < MAX_DEPTH; i++) {
+        const gp_part p = gp_part_parse(name[i], strlen(name[i]));
         bool folders, images;
+        if (p == GP_PARTS) f->other = name[i];
+        if (p == GP_PARTS && !f->domains) { /* it is a class, as the others are; no need to look into each */
+            f->parts = false;
+            continue;
+        }
         char *path = gp_path_join(folder, name[i]);
         if (!path) return gp_fail_nomem(err, strlen(folder), "a path");
         gopro_status st = look(&folders, &images, path, err);
         free(path);
         GP_TRY(st);
-        const gp_part p = gp_part_parse(name[i], strlen(name[i]));
-        parts = parts && p != GP_PARTS && folders;
-        domains = domains && folders && !images;
-        trained = trained || p == GP_PART_TRAIN || p == GP_PART_TEST;
-        if (p != GP_PARTS && folders && !images)
-            set_apart = name[i];
-        else
-            other = name[i];
+        f->parts = f->parts && p != GP_PARTS && (folders || !images);
+        f->domains = f->domains && folders && !images;
+        f->trained = f->trained || (folders && (p == GP_PART_TRAIN || p == GP_PART_TEST));
+        if (p != GP_PARTS && folders && !images) f->set_apart = name[i];
+        if (p != GP_PARTS && images && !folders) f->flat = name[i];
     }
+    return GOPRO_OK;
+}
+
+static gopro_status kind_of(kind *k, const level *l, const char *folder, char **name, size_t n, gopro_error *err)
+{
+    found f;
+    GP_TRY(look_at_all(&f, l, folder, name, n, err));
+    *k = f.parts && f.trained ? PARTS : f.domains ? DOMAINS : CLASSES;
+    if (*k == PARTS || l->part != GP_PARTS || !f.set_apart) return GOPRO_OK;
     /* Taken as domains, images that somebody set apart for testing would be trained on. */
-    if (!parts && domains && l->part == GP_PARTS && set_apart && other)
+    if (f.other)
         return gp_fail(err, GOPRO_E_DATA,
                        "'%s' holds '%s' beside '%s': expected train, val and test alone, or domains alone; move one away", folder,
-                       set_apart, other);
-    *k = parts && trained ? PARTS : domains ? DOMAINS : CLASSES;
+                       f.set_apart, f.other);
+    if (f.flat)
+        return gp_fail(err, GOPRO_E_DATA,
+                       "'%s' has a folder per class in '%s' but images in '%s'; sort those into class folders too, or move '%s' away "
+                       "(gopro predict needs no classes)",
+                       folder, f.set_apart, f.flat, f.flat);
+    return GOPRO_OK;
+}
+
+/* What lies beside the folders of a level: nothing is read of it, and what was meant to be read is said. */
+static gopro_status check_beside(const scan *s, const char *folder, char **file, size_t n, gopro_error *err)
+{
+    size_t images = 0, example = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (gp_image_known_name(file[i])) {
+            if (images++ == 0) example = i;
+            continue;
+        }
+        char *path = gp_path_join(folder, file[i]);
+        if (!path) return gp_fail_nomem(err, strlen(folder), "a path");
+        const bool broken = gp_path_is_broken_link(path);
+        free(path);
+        if (broken && !s->r->b->rules.skip_bad_images)
+            return gp_fail(err, GOPRO_E_DATA, "'%s/%s' is a link that leads nowhere: is the disk of a class not there? Mend or remove it",
+                           folder, file[i]);
+        if (broken) gp_logf(s->r->b->log, GP_LOG_WARN, "'%s/%s' is a link that leads nowhere: skipped", folder, file[i]);
+    }
+    if (images)
+        gp_logf(s->r->b->log, GP_LOG_WARN, "'%s': %zu image%s beside the class folders, which %s no class and %s not used: '%s'", folder,
+                images, images > 1 ? "s lie" : " lies", images > 1 ? "have" : "has", images > 1 ? "are" : "is", file[example]);
     return GOPRO_OK;
 }
 
@@ -157,7 +204,7 @@ static gopro_status enter_parts(scan *s, const level *l, char **name, size_t n, 
 
 static gopro_status descend(scan *s, const level *l, gopro_error *err)
 {
-    char *folder = gp_path_join(l->root, l->rel), **in = NULL, **file = NULL;
+    char *folder = *l->rel ? gp_path_join(l->root, l->rel) : gp_strdup(l->root), **in = NULL, **file = NULL;
     size_t n_in = 0, n_file = 0, n = 0;
     if (!folder) return gp_fail_nomem(err, strlen(l->rel), "a path");
     kind k = CLASSES;
@@ -169,6 +216,7 @@ static gopro_status descend(scan *s, const level *l, gopro_error *err)
         in[i] = keep;
     }
     if (st == GOPRO_OK && s->plan->levels) st = kind_of(&k, l, folder, in, n, err);
+    if (st == GOPRO_OK && n > 0) st = check_beside(s, folder, file, n_file, err);
     if (st == GOPRO_OK && k == PARTS) {
         st = enter_parts(s, l, in, n, err);
     } else {

@@ -25,6 +25,7 @@ typedef struct gp_ds_build {
     const gp_log *log;
     size_t n_skipped;
     const char *order;  /* becomes gp_dataset.order */
+    bool by_shuffle;    /* becomes gp_dataset.by_shuffle */
     bool same_names_ok; /* two classes of one name are said, not refused */
 } gp_ds_build;
 

@@ -1,5 +1,6 @@
 /* dataset_json.c - split files: arrays train, val and test of [path, label, class name] (DATASETS.md 3).
  * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "data/dataset_int.h"
@@ -45,16 +46,20 @@ static gopro_status read_members(gp_ds_build *b, gp_json_scan *s, bool seen[GP_P
 {
     do {
         GP_TRY(gp_json_string(s, err));
-        int p = 0;
-        while (p < GP_PARTS && strcmp(s->text.s, gp_part_name[p]) != 0) p++;
+        const gp_part p = gp_part_parse(s->text.s, s->text.len);
+        char key[64];
+        snprintf(key, sizeof key, "%.60s", s->text.s);
         GP_TRY(gp_json_need(s, ':', err));
         if (p == GP_PARTS) {
+            if (gp_json_peek(s) == '[') /* a list that would be lost */
+                return gp_fail(err, GOPRO_E_DATA, "'%s': the list \"%s\" is none of train, val and test; rename or remove it", s->what,
+                               key);
             GP_TRY(gp_json_skip(s, err));
             continue;
         }
         if (seen[p]) return gp_json_fail(s, "each of train, val and test once", err);
         seen[p] = true;
-        GP_TRY(read_part(b, (gp_part)p, s, err));
+        GP_TRY(read_part(b, p, s, err));
     } while (gp_json_take(s, ','));
     return GOPRO_OK;
 }

@@ -98,6 +98,16 @@ static gopro_status add_level(gp_rows *r, const gp_known *k, const char *images,
     return st == GOPRO_OK ? gp_rows_from_folder(r, images, &plan, err) : st;
 }
 
+/* A folder that the list does not name would shift every class after it. */
+static gopro_status check_wnids(const gp_known *k, const gp_rows *r, const gp_names *m, const char *images, gopro_error *err)
+{
+    for (size_t i = 0; i < r->key.n; i++)
+        if (!gp_names_find(m, r->key.word[i]))
+            return gp_fail(err, GOPRO_E_DATA, "%s: the folder '%s' in '%s' is no wnid of classnames.txt; move it away, or mend the list",
+                           k->name, r->key.word[i], images);
+    return GOPRO_OK;
+}
+
 static gopro_status from_wnids(gp_ds_build *b, const gp_known *k, const char *folder, const char *images, gopro_error *err)
 {
     gp_names *m = NULL;
@@ -115,6 +125,7 @@ static gopro_status from_wnids(gp_ds_build *b, const gp_known *k, const char *fo
         GP_CHECK(gp_rows_from_folder(&r, images, &plan, err));
     }
     b->same_names_ok = true;
+    GP_CHECK(check_wnids(k, &r, m, images, err));
     GP_CHECK(gp_rows_finish(&r, &(gp_rows_plan){.what = images, .names = m}, err));
 out:
     gp_rows_free(&r);

@@ -53,9 +53,16 @@ bool gp_path_inside(const char *p)
     return true;
 }
 
+/* Of nothing but "." and "/". */
+static bool names_no_file(const char *p)
+{
+    while (*p == '/' || (*p == '.' && (p[1] == '/' || p[1] == '\0'))) p++;
+    return *p == '\0';
+}
+
 gopro_status gp_path_check(const gp_ds_build *b, const char *p, gopro_error *err)
 {
-    if (p[0] == '\0') return gp_fail(err, GOPRO_E_DATA, "the path '' is not allowed: it is empty");
+    if (names_no_file(p)) return gp_fail(err, GOPRO_E_DATA, "the path '%s' is not allowed: it %s", p, *p ? "names no file" : "is empty");
     if (!gp_utf8_ok(p, strlen(p))) return gp_fail(err, GOPRO_E_DATA, "the path '%s' is not valid UTF-8; rename the file", p);
     if (b->rules.any_path || gp_path_inside(p)) return GOPRO_OK;
     return gp_fail(err, GOPRO_E_DATA,

@@ -185,47 +185,54 @@ static gopro_status name_classes(uint32_t *label, const char ***names, size_t *n
     return st;
 }
 
-/* to[key]: its label, or DROPPED.  Classes that the chosen images do not show are left out unless a file lists them. */
-static gopro_status make_labels(uint32_t *to, gp_rows *r, const gp_rows_plan *p, gopro_error *err)
+/* The classes in their order, before a domain is chosen. */
+typedef struct classes {
+    const char **name; /* [n] */
+    size_t n;
+    uint32_t *of; /* [keys]: the class of a word */
+    bool listed;  /* by a file: a class without images stays */
+} classes;
+
+static void free_classes(classes *c)
+{
+    free(c->name);
+    free(c->of);
+}
+
+static gopro_status order_classes(classes *c, const gp_rows *r, const gp_rows_plan *p, gopro_error *err)
 {
     const size_t K = r->key.n;
     sorted *v = NULL;
-    const char **names = NULL;
-    size_t n_names = 0, n = 0;
-    bool listed = false;
-    uint32_t *label = malloc((K + 1) * sizeof *label), *final = NULL;
-    gopro_status st = label ? sort_keys(&v, r, err) : gp_fail_nomem(err, K * sizeof *label, "class names");
-    if (st == GOPRO_OK) st = name_classes(label, &names, &n_names, &listed, v, K, p, err);
-    if (st != GOPRO_OK) goto out;
-    final = malloc((n_names + 1) * sizeof *final);
-    if (!final) {
-        st = gp_fail_nomem(err, n_names * sizeof *final, "class names");
-        goto out;
-    }
-    for (size_t i = 0; i < n_names; i++) final[i] = listed ? 0 : DROPPED;
-    for (size_t k = 0; k < K; k++) to[v[k].key] = label[k];
-    for (size_t i = 0; i < r->n; i++) final[to[r->row[i].key]] = 0;
-    for (size_t i = 0; i < n_names; i++) {
-        if (final[i] == DROPPED) continue;
-        GP_CHECK(gp_ds_name(r->b, n, names[i], err));
-        final[i] = (uint32_t)n++;
-    }
-    for (size_t k = 0; k < K; k++) to[k] = final[to[k]];
-out:
-    free(final);
+    uint32_t *label = malloc((K + 1) * sizeof *label);
+    *c = (classes){.of = malloc((K + 1) * sizeof *c->of)};
+    gopro_status st = label && c->of ? sort_keys(&v, r, err) : gp_fail_nomem(err, K * sizeof *label, "class names");
+    if (st == GOPRO_OK) st = name_classes(label, &c->name, &c->n, &c->listed, v, K, p, err);
+    for (size_t k = 0; st == GOPRO_OK && k < K; k++) c->of[v[k].key] = label[k];
     free(label);
-    free(names);
     free(v);
     return st;
 }
 
-/* ---- parts ---- */
-
-static gopro_status put(gp_rows *r, size_t i, gp_part part, uint32_t label, gopro_error *err)
+/* c->of becomes the label.  Classes that the chosen images do not show are left out unless a file lists them. */
+static gopro_status make_labels(classes *c, const gp_rows *r, gopro_error *err)
 {
-    const gp_row *x = &r->row[i];
-    return gp_ds_put(r->b, part, &(gp_item){.path = x->path, .label = label, .size = x->size, .offset = x->offset}, err);
+    size_t n = 0;
+    gopro_status st = GOPRO_OK;
+    uint32_t *label = malloc((c->n + 1) * sizeof *label);
+    if (!label) return gp_fail_nomem(err, c->n * sizeof *label, "class names");
+    for (size_t i = 0; i < c->n; i++) label[i] = c->listed ? 0 : DROPPED;
+    for (size_t i = 0; i < r->n; i++) label[c->of[r->row[i].key]] = 0;
+    for (size_t i = 0; i < c->n && st == GOPRO_OK; i++) {
+        if (label[i] == DROPPED) continue;
+        st = gp_ds_name(r->b, n, c->name[i], err);
+        label[i] = (uint32_t)n++;
+    }
+    for (size_t k = 0; k < r->key.n; k++) c->of[k] = label[c->of[k]];
+    free(label);
+    return st;
 }
+
+/* ---- parts ---- */
 
 /* 50/20/30 of n images, counts rounded half to even; a class of two or more keeps at least one image on either side. */
 static void split_counts(size_t *n_train, size_t *n_val, size_t n)
@@ -242,43 +249,74 @@ static void split_counts(size_t *n_train, size_t *n_val, size_t n)
     *n_val = n == 1 ? 0 : v;
 }
 
-static gopro_status split_class(gp_rows *r, gp_mt19937 *m, const uint32_t *member, size_t n, uint32_t label, uint32_t *order,
-                                gopro_error *err)
+/* Images that are split together. */
+typedef struct group {
+    uint32_t cls, domain, row;
+} group;
+
+static int by_group(const void *a, const void *b)
 {
-    size_t n_train, n_val;
-    split_counts(&n_train, &n_val, n);
-    for (size_t i = 0; i < n; i++) order[i] = (uint32_t)i;
-    gp_mt_shuffle(m, order, (uint32_t)n);
-    for (size_t i = 0; i < n; i++) {
-        const gp_part part = i < n_train ? GP_PART_TRAIN : i < n_train + n_val ? GP_PART_VAL : GP_PART_TEST;
-        GP_TRY(put(r, member[order[i]], part, label, err));
+    const group *x = a, *y = b;
+    if (x->cls != y->cls) return x->cls < y->cls ? -1 : 1;
+    if (x->domain != y->domain) return x->domain < y->domain ? -1 : 1;
+    return (x->row > y->row) - (x->row < y->row);
+}
+
+#define LONELY UINT32_MAX /* images of a class that are the only one of their domain: a group of their own */
+
+static gopro_status group_rows(group **out, const gp_rows *r, const classes *c, gopro_error *err)
+{
+    group *g = malloc((r->n + 1) * sizeof *g);
+    *out = g;
+    if (!g) return gp_fail_nomem(err, r->n * sizeof *g, "a split");
+    for (size_t i = 0; i < r->n; i++) g[i] = (group){c->of[r->row[i].key], r->row[i].domain, (uint32_t)i};
+    if (r->n) qsort(g, r->n, sizeof *g, by_group);
+    for (size_t i = 0, j; i < r->n; i = j) {
+        for (j = i + 1; j < r->n && g[j].cls == g[i].cls && g[j].domain == g[i].domain;) j++;
+        if (j == i + 1) g[i].domain = LONELY;
     }
+    if (r->n) qsort(g, r->n, sizeof *g, by_group);
     return GOPRO_OK;
 }
 
-/* Every class by a shuffle, one generator over the classes in label order. */
-static gopro_status split_rows(gp_rows *r, const uint32_t *to, gopro_error *err)
+/* Every class by a shuffle, one generator over the classes in their order; within its domains, and before one of them is chosen, so that an
+ * image is on the same side whichever domains are looked at.  The rows are put in the order of the lists. */
+static gopro_status split_rows(gp_rows *r, const classes *c, gopro_error *err)
 {
-    const size_t K = r->b->n_classes;
-    size_t *first = calloc(K + 2, sizeof *first);
-    uint32_t *member = malloc((r->n + 1) * sizeof *member), *order = malloc((r->n + 1) * sizeof *order);
-    gopro_status st = GOPRO_OK;
+    group *g = NULL;
+    gp_row *row = malloc((r->n + 1) * sizeof *row);
+    uint32_t *order = malloc((r->n + 1) * sizeof *order);
     gp_mt19937 m;
+    gopro_status st = row && order ? group_rows(&g, r, c, err) : gp_fail_nomem(err, r->n * sizeof *row, "a split");
     gp_mt_seed(&m, r->b->rules.split_seed);
-    if (!first || !member || !order) {
-        st = gp_fail_nomem(err, 2 * r->n * sizeof *member, "a split");
-        goto out;
+    for (size_t from = 0, to; st == GOPRO_OK && from < r->n; from = to) {
+        size_t n_train, n_val;
+        for (to = from + 1; to < r->n && g[to].cls == g[from].cls && g[to].domain == g[from].domain;) to++;
+        const size_t n = to - from;
+        split_counts(&n_train, &n_val, n);
+        for (size_t i = 0; i < n; i++) order[i] = (uint32_t)i;
+        gp_mt_shuffle(&m, order, (uint32_t)n);
+        for (size_t i = 0; i < n; i++) {
+            row[from + i] = r->row[g[from + order[i]].row];
+            row[from + i].part = i < n_train ? GP_PART_TRAIN : i < n_train + n_val ? GP_PART_VAL : GP_PART_TEST;
+        }
     }
-    for (size_t i = 0; i < r->n; i++) first[to[r->row[i].key] + 2]++;
-    for (size_t k = 2; k < K + 2; k++) first[k] += first[k - 1];
-    for (size_t i = 0; i < r->n; i++) member[first[to[r->row[i].key] + 1]++] = (uint32_t)i;
-    for (size_t k = 0; k < K; k++)
-        if (first[k + 1] > first[k]) GP_CHECK(split_class(r, &m, member + first[k], first[k + 1] - first[k], (uint32_t)k, order, err));
-out:
-    free(first);
-    free(member);
+    if (st == GOPRO_OK) {
+        free(r->row);
+        r->row = row;
+        r->cap = r->n + 1;
+        row = NULL;
+    }
+    free(row);
     free(order);
+    free(g);
     return st;
+}
+
+static gopro_status put(gp_rows *r, size_t i, uint32_t label, gopro_error *err)
+{
+    const gp_row *x = &r->row[i];
+    return gp_ds_put(r->b, (gp_part)x->part, &(gp_item){.path = x->path, .label = label, .size = x->size, .offset = x->offset}, err);
 }
 
 /* Training images are what the classes are learnt from: one that only the test shows is a mistake more often than not. */
@@ -303,26 +341,39 @@ static gopro_status check_untrained(const gp_rows *r, const uint32_t *to, const 
     return st;
 }
 
+static size_t count_unsaid(const gp_rows *r, size_t *example)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n; i++)
+        if (r->row[i].part == GP_PARTS) n++, *example = i;
+    return n;
+}
+
 gopro_status gp_rows_finish(gp_rows *r, const gp_rows_plan *p, gopro_error *err)
 {
-    gopro_status st = GOPRO_OK;
-    size_t unsaid = 0, example = 0;
-    uint32_t *to = malloc((r->key.n + 1) * sizeof *to);
-    if (!to) return gp_fail_nomem(err, r->key.n * sizeof *to, "classes");
+    size_t example = 0, unsaid = count_unsaid(r, &example);
+    bool by_shuffle = unsaid == r->n;
+    classes c;
+    gopro_status st = order_classes(&c, r, p, err);
+    if (st == GOPRO_OK && by_shuffle) st = split_rows(r, &c, err);
+    GP_CHECK(st);
     GP_CHECK(drop_other_domains(r, p, err));
-    GP_CHECK(make_labels(to, r, p, err));
-    for (size_t i = 0; i < r->n; i++)
-        if (r->row[i].part == GP_PARTS) unsaid++, example = i;
-    if (unsaid == r->n) {
-        GP_CHECK(split_rows(r, to, err));
-    } else if (unsaid > 0) {
+    unsaid = count_unsaid(r, &example);
+    if (unsaid == r->n && unsaid > 0) { /* the domains that are left, while others were split */
+        by_shuffle = true;
+        GP_CHECK(split_rows(r, &c, err));
+        unsaid = 0;
+    }
+    GP_CHECK(make_labels(&c, r, err));
+    r->b->by_shuffle = by_shuffle;
+    if (unsaid > 0) {
         st = gp_fail(err, GOPRO_E_DATA, "'%s': %zu images are in no split, for example '%s', but others are; expected train, val or test",
                      p->what, unsaid, r->row[example].path);
-    } else {
-        GP_CHECK(check_untrained(r, to, p->what, err));
-        for (size_t i = 0; i < r->n; i++) GP_CHECK(put(r, i, (gp_part)r->row[i].part, to[r->row[i].key], err));
+        goto out;
     }
+    if (!by_shuffle) GP_CHECK(check_untrained(r, c.of, p->what, err));
+    for (size_t i = 0; i < r->n; i++) GP_CHECK(put(r, i, c.of[r->row[i].key], err));
 out:
-    free(to);
+    free_classes(&c);
     return st;
 }

@@ -21,7 +21,7 @@ void gp_source_free(gp_source *s)
 static bool ends_in(const char *s, const char *end)
 {
     const size_t n = strlen(s), m = strlen(end);
-    return n > m && strcmp(s + n - m, end) == 0;
+    return n >= m && strcmp(s + n - m, end) == 0;
 }
 
 static char *parent(const char *path)
@@ -136,8 +136,18 @@ static gopro_status file_kind(gp_source *s, gopro_error *err)
     close(fd);
     size_t i = n >= 3 && memcmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     while (i < n && (head[i] == ' ' || head[i] == '\n' || head[i] == '\r' || head[i] == '\t')) i++;
-    if (n >= 2 && head[0] == 0x1f && head[1] == 0x8b)
-        return gp_fail(err, GOPRO_E_DATA, "'%s' is compressed; unpack it with gunzip first", s->path);
+    static const struct {
+        const char *magic, *tool;
+    } packed[] = {{"\x1f\x8b", "gunzip"},
+                  {"BZh", "bunzip2"},
+                  {"\xfd"
+                   "7zXZ",
+                   "unxz"},
+                  {"(\xb5/\xfd", "unzstd"},
+                  {"PK\3\4", "unzip"}};
+    for (size_t k = 0; k < GP_COUNT(packed); k++)
+        if (n >= strlen(packed[k].magic) && memcmp(head, packed[k].magic, strlen(packed[k].magic)) == 0)
+            return gp_fail(err, GOPRO_E_DATA, "'%s' is compressed; unpack it with %s first", s->path, packed[k].tool);
     if (n >= 262 && memcmp(head + 257, "ustar", 5) == 0)
         s->kind = GP_SOURCE_TAR;
     else if (ends_in(s->path, ".tar"))
@@ -212,6 +222,22 @@ static gopro_status own_names(gp_names **m, const gp_ds_build *b, const gp_sourc
     return st;
 }
 
+/* "train-0.tar", "imagenet1k-validation-00.tar", "wds_cars_test_0.tar": the word between -, _ and . that names a part. */
+static gopro_status part_of_shard(gp_part *part, const char *folder, const char *name, gopro_error *err)
+{
+    *part = GP_PARTS;
+    for (const char *s = name; *s;) {
+        const size_t n = strcspn(s, "-_.");
+        const gp_part p = gp_part_parse(s, n);
+        if (p != GP_PARTS && *part != GP_PARTS && p != *part)
+            return gp_fail(err, GOPRO_E_DATA, "'%s/%s' is named after %s and %s; rename it so that it says which of the two it is", folder,
+                           name, gp_part_name[*part], gp_part_name[p]);
+        if (p != GP_PARTS) *part = p;
+        s += n + (s[n] != '\0');
+    }
+    return GOPRO_OK;
+}
+
 static gopro_status read_shards(gp_rows *r, const char *folder, gp_names **names, gopro_error *err)
 {
     char **in = NULL, **file = NULL;
@@ -220,8 +246,9 @@ static gopro_status read_shards(gp_rows *r, const char *folder, gp_names **names
     for (size_t i = 0; st == GOPRO_OK && i < n_file; i++) {
         if (!ends_in(file[i], ".tar")) continue;
         char *path = gp_path_join(folder, file[i]);
-        const gp_part part = gp_part_parse(file[i], strcspn(file[i], "-_."));
-        st = path ? gp_rows_from_tar(r, path, file[i], part, names, err) : gp_fail_nomem(err, 0, "a path");
+        gp_part part = GP_PARTS;
+        st = path ? part_of_shard(&part, folder, file[i], err) : gp_fail_nomem(err, 0, "a path");
+        if (st == GOPRO_OK) st = gp_rows_from_tar(r, path, file[i], part, names, err);
         free(path);
     }
     gp_list_free(&in, n_in);

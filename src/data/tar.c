@@ -45,7 +45,10 @@ typedef struct sample {
     gp_str stem, image, cls, text, json_class, json_split, json_domain;
     uint64_t offset;
     uint32_t size;
-    bool has_image, odd_json; /* class, split or domain of its JSON is neither text nor a whole number */
+    bool has_image;
+    bool odd_json;            /* is no object, or its class, split or domain neither text nor a whole number */
+    bool skipped;             /* its image, as it is empty or too large */
+    bool another;             /* image of the stem that the sample before has too */
     stems images, companions; /* that were done */
 } sample;
 
@@ -106,7 +109,9 @@ static void take_name(tar *t, const uint8_t *h)
 
 static gopro_status read_text(gp_str *out, tar *t, const member *m, gopro_error *err)
 {
-    if (m->size > MAX_TEXT) return fail(t, "a header or text longer than 1 MiB", err);
+    if (m->size > MAX_TEXT)
+        return gp_fail(err, GOPRO_E_DATA, "'%s' at byte %ju: a header, or text beside an image ('%s'), longer than 1 MiB", t->path,
+                       (uintmax_t)m->offset, t->name.s ? t->name.s : "");
     char *buf = malloc((size_t)m->size + 1);
     if (!buf) return gp_fail_nomem(err, (size_t)m->size, "a text");
     gopro_status st = GOPRO_OK;
@@ -280,15 +285,21 @@ static bool stem_add(stems *v, uint64_t h)
 /* A class read from a companion must not be missed because another sample stands between the two. */
 static gopro_status check_apart(sample *s, const tar *t, gopro_error *err)
 {
-    const bool companion = s->cls.len || s->text.len || s->json_class.len || s->json_split.len || s->json_domain.len;
+    const bool companion = s->cls.len || s->text.len || s->json_class.len || s->json_split.len || s->json_domain.len || s->odd_json;
     const uint64_t h = gp_hash_bytes(s->stem.s ? s->stem.s : "", s->stem.len) | 1;
     if (!s->has_image && !companion) return GOPRO_OK;
-    if ((s->has_image && stem_has(&s->companions, h)) || (companion && stem_has(&s->images, h)))
+    const bool apart = (s->has_image && stem_has(&s->companions, h)) || (companion && stem_has(&s->images, h));
+    if (apart && s->another)
+        return gp_fail(err, GOPRO_E_DATA,
+                       "'%s': sample '%s' has several images, one of them '%s'; expected one with each .cls, .json or .txt file", t->path,
+                       s->stem.s, s->image.s ? s->image.s : "");
+    if (apart)
         return gp_fail(err, GOPRO_E_DATA,
                        "'%s': the files of sample '%s' do not follow each other; pack them again in the order of their names (tar "
                        "--sort=name)",
                        t->path, s->stem.s);
-    if (!s->has_image && s->cls.len) return gp_fail(err, GOPRO_E_DATA, "'%s': '%s.cls' has no image beside it", t->path, s->stem.s);
+    if (!s->has_image && s->cls.len && !s->skipped)
+        return gp_fail(err, GOPRO_E_DATA, "'%s': '%s.cls' has no image beside it", t->path, s->stem.s);
     const bool kept = (!s->has_image || stem_add(&s->images, h)) && (!companion || stem_add(&s->companions, h));
     return kept ? GOPRO_OK : gp_fail_nomem(err, 0, "names of samples");
 }
@@ -299,7 +310,9 @@ static gopro_status add_sample(gp_rows *r, sample *s, const tar *t, gp_part part
     if (!s->has_image) return GOPRO_OK;
     const char *inside = strchr(s->image.s, '/') + 1; /* after the tar's own name */
     if (s->odd_json && s->cls.len == 0)               /* a .cls beside it decides */
-        return gp_fail(err, GOPRO_E_DATA, "'%s': '%s.json': class, split and domain must be text or whole numbers", t->path, s->stem.s);
+        return gp_fail(err, GOPRO_E_DATA,
+                       "'%s': '%s.json': expected a JSON object in which class, split and domain are text or whole numbers", t->path,
+                       s->stem.s);
     const gp_str *from = s->cls.len ? &s->cls : s->json_class.len ? &s->json_class : s->text.len ? &s->text : NULL;
     folders f = folders_of(inside, from != NULL);
     if (part != GP_PARTS) f.part = part;
@@ -312,8 +325,10 @@ static gopro_status add_sample(gp_rows *r, sample *s, const tar *t, gp_part part
                            inside);
     }
     if (f.n_cls == 0)
-        return gp_fail(err, GOPRO_E_DATA, "'%s': '%s' has no class; expected a .cls, .json or .txt file beside it, or a folder", t->path,
-                       inside);
+        return gp_fail(
+            err, GOPRO_E_DATA,
+            "'%s': '%s' has no class; expected a .cls, .json or .txt file next to it in the archive (tar --sort=name), or a folder",
+            t->path, inside);
     if (gp_rows_add(r, &(gp_row){.path = s->image.s, .offset = s->offset, .size = s->size, .part = (uint8_t)f.part}, f.cls, f.n_cls,
                     f.domain, f.n_domain, err) != GOPRO_OK)
         return gp_fail_in(err, GOPRO_E_DATA, "'%s'", t->path);
@@ -323,7 +338,7 @@ static gopro_status add_sample(gp_rows *r, sample *s, const tar *t, gp_part part
 static void clear_sample(sample *s)
 {
     s->stem.len = s->image.len = s->cls.len = s->text.len = s->json_class.len = s->json_split.len = s->json_domain.len = 0;
-    s->has_image = s->odd_json = false;
+    s->has_image = s->odd_json = s->skipped = s->another = false;
 }
 
 static void free_sample(sample *s)
@@ -363,23 +378,26 @@ static gopro_status read_json(sample *s, tar *t, const member *m, gopro_error *e
     json_error_t je;
     gopro_status st = read_text(&text, t, m, err);
     json_t *o = st == GOPRO_OK ? gp_json_load(text.s ? text.s : "", text.len, GP_JSON_FEW, &je) : NULL;
-    if (st == GOPRO_OK && !json_is_object(o)) {
-        st = gp_fail(err, GOPRO_E_DATA, "'%s' is not a JSON object%s%s", t->name.s, o ? "" : ": ", o ? "" : je.text);
-    } else if (o) {
-        const bool plain =
-            json_word(&s->json_class, o, cls) && json_word(&s->json_split, o, split) && json_word(&s->json_domain, o, domain);
-        s->odd_json = !plain;
-    }
+    /* An error only once it turns out to belong to an image. */
+    s->odd_json = st == GOPRO_OK && !(json_is_object(o) && json_word(&s->json_class, o, cls) && json_word(&s->json_split, o, split) &&
+                                      json_word(&s->json_domain, o, domain));
     json_decref(o);
     gp_str_free(&text);
     return st;
 }
 
-static gopro_status take_image(sample *s, tar *t, const member *m, const char *archive, gopro_error *err)
+static gopro_status take_image(gp_ds_build *b, sample *s, tar *t, const member *m, const char *archive, gopro_error *err)
 {
-    if (m->size == 0 || m->size > MAX_MEMBER)
-        return gp_fail(err, GOPRO_E_DATA, "'%s': the image '%s' has %ju bytes; expected 1 to %ju", t->path, t->name.s, (uintmax_t)m->size,
-                       (uintmax_t)MAX_MEMBER);
+    const bool fits = m->size > 0 && m->size <= MAX_MEMBER;
+    if (!fits && b->rules.skip_bad_images) {
+        gp_logf(b->log, GP_LOG_WARN, "'%s': the image '%s' has %ju bytes: skipped", t->path, t->name.s, (uintmax_t)m->size);
+        b->n_skipped++;
+        s->skipped = true;
+        return GOPRO_OK;
+    }
+    if (!fits)
+        return gp_fail(err, GOPRO_E_DATA, "'%s': the image '%s' has %ju bytes; expected 1 to %ju (data.skip_bad=1 leaves it out)", t->path,
+                       t->name.s, (uintmax_t)m->size, (uintmax_t)MAX_MEMBER);
     set(&s->image, archive, strlen(archive));
     gp_str_add(&s->image, "/");
     gp_str_add(&s->image, t->name.s);
@@ -393,7 +411,7 @@ static gopro_status read_member(gp_rows *r, sample *s, tar *t, const member *m, 
 {
     const char *base = strrchr(t->name.s, '/') ? strrchr(t->name.s, '/') + 1 : t->name.s;
     if (base[0] == '.' || base[0] == '\0') return GOPRO_OK; /* "._x" of macOS and the like */
-    GP_TRY(gp_path_check(r->b, t->name.s, err));
+    if (gp_path_check(r->b, t->name.s, err) != GOPRO_OK) return gp_fail_in(err, GOPRO_E_DATA, "'%s'", t->path);
     const char *dot = strchr(base, '.');
     const size_t stem = dot ? (size_t)(dot - t->name.s) : t->name.len;
     const bool same = s->stem.len == stem && memcmp(s->stem.s ? s->stem.s : "", t->name.s, stem) == 0;
@@ -402,12 +420,13 @@ static gopro_status read_member(gp_rows *r, sample *s, tar *t, const member *m, 
         GP_TRY(add_sample(r, s, t, part, err));
         clear_sample(s);
         set(&s->stem, t->name.s, stem);
+        s->another = same;
     }
-    if (image) return take_image(s, t, m, archive, err);
+    if (image) return take_image(r->b, s, t, m, archive, err);
     const char *ext = dot ? dot : "";
     gp_str *to = strcmp(ext, ".cls") == 0 ? &s->cls : strcmp(ext, ".txt") == 0 ? &s->text : NULL;
     if (strcmp(ext, ".json") == 0) return read_json(s, t, m, err);
-    if (!to) return GOPRO_OK;
+    if (!to || (to == &s->text && m->size > MAX_TEXT)) return GOPRO_OK; /* no class name is that long */
     GP_TRY(read_text(to, t, m, err));
     trim(to);
     return GOPRO_OK;
@@ -423,7 +442,8 @@ static gopro_status read_class_list(gp_names **names, tar *t, const member *m, g
 {
     gp_str text = {0};
     gopro_status st = read_text(&text, t, m, err);
-    if (st == GOPRO_OK) st = gp_names_parse(names, text.s ? text.s : "", text.len, t->name.s, err);
+    if (st == GOPRO_OK && (st = gp_names_parse(names, text.s ? text.s : "", text.len, t->name.s, err)) != GOPRO_OK)
+        st = gp_fail_in(err, GOPRO_E_DATA, "'%s'", t->path);
     gp_str_free(&text);
     return st;
 }
@@ -440,12 +460,10 @@ static gopro_status read_all(gp_rows *r, tar *t, sample *s, const char *archive,
             return gp_fail(err, GOPRO_E_DATA, "'%s': '%s' is a link; pack the files again with tar --dereference --hard-dereference",
                            t->path, t->name.s);
         if (m.type != '0' && m.type != '7') continue;
-        gopro_status st;
-        if (is_class_list(t->name.s))
-            st = *names ? GOPRO_OK : read_class_list(names, t, &m, err);
-        else
-            st = read_member(r, s, t, &m, archive, part, err);
-        if (st != GOPRO_OK) return gp_fail_in(err, GOPRO_E_DATA, "'%s'", t->path);
+        if (!is_class_list(t->name.s))
+            GP_TRY(read_member(r, s, t, &m, archive, part, err));
+        else if (!*names)
+            GP_TRY(read_class_list(names, t, &m, err));
     }
 }
 

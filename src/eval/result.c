@@ -48,6 +48,7 @@ gopro_status gp_result_write(const char *path, const gp_run_result *r, const gp_
                               (json_int_t)r->parameters, "loss", r->final_loss, "accuracy", r->final_accuracy, "logit_scale",
                               r->logit_scale, "zero_shot_cross_entropy", r->zs_ce, "ln_classes", r->ln_classes, "best_logit_scale",
                               r->best_scale, "shift_spread", r->spread, "context_drift", r->drift);
+    if (train && r->left_out) json_object_set_new(train, "left_out", json_integer((json_int_t)r->left_out));
     json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:o,s:o}", "schema", GP_RESULT_SCHEMA, "version", GOPRO_VERSION,
                           "method", r->method, "dataset", r->dataset, "subset", r->subset, "seed", (json_int_t)r->seed, "backbone",
                           r->backbone, "draw", draw_hash, "precision", gp_opt_string(l->opt, "precision"), "model_selection",
@@ -173,6 +174,7 @@ gopro_status gp_result_read(gp_run_result *r, const char *path, gopro_error *err
     r->selection_accuracy = number(selection, "accuracy");
     r->last_selection = number(selection, "last_epoch_accuracy");
     r->train_images = count(train, "images");
+    r->left_out = count(train, "left_out");
     r->parameters = count(train, "parameters");
     r->final_loss = number(train, "loss");
     r->final_accuracy = number(train, "accuracy");

@@ -153,7 +153,8 @@ static void fill_result(const run *x, gp_run_result *r)
     snprintf(r->backbone, sizeof r->backbone, "%s", x->q->bb->weights->hash);
     r->seed = (uint64_t)gp_opt_int(x->opt, "seed");
     r->parameters = x->l->p ? gp_params_total(x->l->p) : 0;
-    r->train_images = x->l->p ? x->labels.n_train : 0;
+    r->left_out = s->left_out;
+    r->train_images = x->l->p ? x->labels.n_train - s->left_out : 0;
     r->final_loss = s->final_loss;
     r->final_accuracy = s->final_accuracy;
     r->logit_scale = x->l->logit_scale;

@@ -26,8 +26,8 @@ typedef struct gp_run_result {
     bool in_use;    /* not run: another process does */
     bool tested[3]; /* indexed by gp_subset */
     gp_scores test[3];
-    double hm; /* of base and new, else 0 */
-    size_t parameters, train_images;
+    double hm;                                 /* of base and new, else 0 */
+    size_t parameters, train_images, left_out; /* left_out: of the draw, could not be read */
     double final_loss, final_accuracy, logit_scale, zs_ce, ln_classes, best_scale, spread, drift;
     char select[16];                           /* option select */
     size_t selected_epoch;                     /* from 1; 0: the last, unscored */

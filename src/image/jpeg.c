@@ -88,7 +88,9 @@ gopro_status gp_jpeg_decode(gp_image *im, const uint8_t *data, size_t size, size
     gp_image ink = {0};
     int w = 0, h = 0, sub = 0, space = 0;
     gopro_status st = GOPRO_OK;
-    if (tjDecompressHeader3(tj, data, (unsigned long)size, &w, &h, &sub, &space) != 0 && tjGetErrorCode(tj) != TJERR_WARNING) {
+    /* The header is read whole before it fails for a subsampling that TurboJPEG has no name for (-1); decoding does not need the name. */
+    if (tjDecompressHeader3(tj, data, (unsigned long)size, &w, &h, &sub, &space) != 0 && tjGetErrorCode(tj) != TJERR_WARNING &&
+        !(sub < 0 && space >= 0)) {
         st = gp_fail(err, GOPRO_E_FORMAT, "JPEG: %s", tjGetErrorStr2(tj));
         goto out;
     }

@@ -63,6 +63,7 @@ static gopro_status readable_shots(loop *p, gopro_error *err)
     GP_TRY(gp_image_store_create_with(&p->store, p->j->data->root, p->item, p->n, bytes, gp_view_train_least(&view),
                                       gp_opt_bool(o, "data.skip_bad"), gp_pool_size(p->l->bb->compute->pool), log_of(p), err));
     p->n = gp_image_store_drop_bad(p->store, p->item, p->n);
+    p->s->left_out = ls->n_train - p->n;
     if (p->n < ls->n_train)
         gp_logf(log_of(p), GP_LOG_WARN, "%zu of %zu training images cannot be read and are left out", ls->n_train - p->n, ls->n_train);
     return p->n > 0 ? GOPRO_OK : gp_fail(err, GOPRO_E_DATA, "none of the training images of '%s' can be read", p->j->data->root);

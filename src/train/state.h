@@ -32,7 +32,8 @@ typedef struct gp_train_state {
     double zs_ce, ln_classes, best_scale; /* METHODS 5.7, found before the first step */
     double final_loss, final_accuracy;    /* of the last whole epoch */
     double spread, seconds;
-    double waited; /* share of seconds: for images */
+    size_t left_out; /* training images that could not be read (data.skip_bad); counted anew at each start, not stored */
+    double waited;   /* share of seconds: for images */
 } gp_train_state;
 
 gopro_status gp_train_state_init(gp_train_state *s, size_t shift_dims, gopro_error *err);

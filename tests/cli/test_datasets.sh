@@ -23,8 +23,8 @@ has() { # NAME FOLDER CLASSES TRAIN VAL TEST TEMPLATE
     expect 3 "^$1: $3 classes, $4 train, $5 val, $6 test images; template '$7'" "$gopro" data check "$1" --root root --decode
     check "$1: images" grep -Eq "^ok +all $(($4 + $5 + $6)) images are there" out.txt
     check "$1: decoding" grep -Eq "^ok +$(($4 + $5 + $6)) of $(($4 + $5 + $6)) images decoded" out.txt
-    check "$1: the made-up tree passes for the published one" grep -Eq "^FAULT +$3 classes, expected" err.txt
-    check "$1: its class names pass for the published ones" grep -Eq "^FAULT +class-name hash [0-9a-f]{16}, expected [0-9a-f]{16}: " err.txt
+    check "$1: the made-up tree passes for the published one" grep -Eq "^FAULT +$3 classes, expected" out.txt
+    check "$1: its class names pass for the published ones" grep -Eq "^FAULT +class-name hash [0-9a-f]{16}, expected [0-9a-f]{16}: " out.txt
     mv out.txt named.txt
     "$gopro" data check "root/$2" --decode >out.txt 2>err.txt
     same named.txt out.txt
@@ -108,11 +108,12 @@ check "a target is not tested with its own classes" grep -q imagenet_a out.txt
 copy() { rm -rf w && mkdir w && cp -rl "root/$1" "w/$1"; }
 copy dtd && rm w/dtd/images/banded/banded_000[45].jpg w/dtd/images/matted/*_0008.jpg
 expect 3 'missing \(train\): w/dtd/images/banded/banded_0004.jpg' "$gopro" data check dtd --root w
-check "three are missing" grep -q 'FAULT 3 of 32 images are missing: fetch them again' err.txt
+check "three are missing" grep -q 'FAULT 3 of 32 images are missing: fetch them again' out.txt
 expect 3 'FAULT 3 of 32' "$gopro" data check dtd --root w --limit 1
-check "one is named" test "$(grep -c missing.*: err.txt)" = 2
+check "one is named" test "$(grep -c missing.*: out.txt)" = 2
 copy dtd && rm w/dtd/split_zhou_DescribableTextures.json
 expect 3 "split 50/20/30 .*do not compare with published" "$gopro" data check dtd --root w
+check "a shuffle passes for the published split" grep -q "^FAULT the split file 'split_zhou_DescribableTextures.json' is missing" out.txt
 copy eurosat && rm w/eurosat/split_zhou_EuroSAT.json
 expect 3 "Annual Crop Land" "$gopro" data check eurosat --root w --per-class
 copy caltech-101 && rm w/caltech-101/split*.json && cp -r w/caltech-101/101_ObjectCategories/ibis w/caltech-101/101_ObjectCategories/BACKGROUND_Google
@@ -124,6 +125,10 @@ copy imagenet && rm w/imagenet/classnames.txt && sed 's/crane bird/crane/' root/
 expect 3 "names n02012849 'crane'.*notebook" "$gopro" data check imagenet --root w
 copy imagenet && rm w/imagenet/classnames.txt
 expect 3 "classnames.txt' is missing; it has 1000 lines" "$gopro" data check imagenet --root w
+copy imagenet && mkdir -p w/imagenet/images/train/n99999999 && cp -l w/imagenet/images/train/n01440764/* w/imagenet/images/train/n99999999
+expect 3 "the folder 'n99999999' in .* is no wnid of classnames.txt; move it away" "$gopro" data check imagenet --root w
+copy imagenet && rm -r w/imagenet/images/*/n01443537
+expect 3 "FAULT 1 of the 12 folders that classnames.txt lists are missing in '.*/train', the first is 'n01443537'" "$gopro" data check imagenet --root w
 copy imagenet && mv w/imagenet/images/val w/imagenet/images/flat
 expect 3 "images/val' is missing; the validation images must be sorted into wnid folders" "$gopro" data check imagenet --root w
 copy fgvc_aircraft && rm w/fgvc_aircraft/images_variant_val.txt
@@ -221,7 +226,14 @@ expect 3 "names.tsv' has no name for the class" sh -c "sed -i 1d names.tsv; '$go
 mkdir -p pacs/art/dog pacs/art/cat pacs/photo/dog pacs/photo/cat pacs/photo/horse
 n=0
 for c in art/dog art/cat photo/dog photo/cat photo/horse; do for i in 1 2 3 4 5; do ln "$(ls -d pool/train/*/00$i.png | sed -n "$((n % 4 + 1))p")" pacs/$c/$i.png; done; n=$((n + 1)); done
-expect 0 "pacs: 3 classes, 12 train" "$gopro" data check pacs
+expect 0 "pacs: 3 classes, 10 train, 5 val, 10 test" "$gopro" data check pacs
+check "nothing says that a shuffle made the split" grep -q '^note .*split 50/20/30 by a shuffle' out.txt
+# An image is on the same side of the split, whichever domains are chosen.
+"$gopro" data draw pacs --shots 100 --export all.json >/dev/null && "$gopro" data draw 'pacs#art' --shots 100 --export art.json >/dev/null
+check "a domain is split in another way than the whole" python3 -c '
+import json
+every, art = ({e[0] for e in json.load(open(f))["train"]} for f in ("all.json", "art.json"))
+assert art and art == {p for p in every if p.startswith("art/")}, (art, every)'
 expect 0 "pacs#art: 2 classes, 4 train, 2 val, 4 test" "$gopro" data check 'pacs#art'
 expect 0 "" "$gopro" train --quiet $small --data 'pacs#photo' --out r_pacs $few
 expect 0 "2 classes" "$gopro" eval --quiet r_pacs --data 'pacs#art'
@@ -339,12 +351,12 @@ tar cf apart.tar -C dd samples/0.png samples/0.cls samples/1.png samples/1.cls s
 expect 3 "'samples/2.cls' has no image beside it" "$gopro" data check apart.tar
 cp "$first" dd/samples/1.jpg
 tar cf apart.tar -C dd samples/0.png samples/0.cls samples/1.jpg samples/1.png samples/1.cls
-expect 3 "the files of sample 'samples/1' do not follow each other" "$gopro" data check apart.tar
+expect 3 "sample 'samples/1' has several images, one of them 'apart.tar/samples/1.png'" "$gopro" data check apart.tar
 ln -s 0.png dd/samples/.0.png
 echo '{"label": 3.0}' >dd/samples/1.json && tar cf apart.tar -C dd samples/.0.png samples/0.png samples/0.cls samples/1.json samples/1.png samples/1.cls
 expect 0 "apart: 2 classes" "$gopro" data check apart.tar
 echo '{"label": 3.0}' >dd/samples/0.json && tar cf apart.tar -C dd samples/0.png samples/0.json samples/1.png samples/1.cls
-expect 3 "samples/0.json': class, split and domain must be text or whole numbers" "$gopro" data check apart.tar
+expect 3 "samples/0.json': expected a JSON object in which class, split and domain are text or whole numbers" "$gopro" data check apart.tar
 
 # Draws: time that grows with the file, labels that are labels, names with blanks.
 python3 -c 'open("deep.txt", "w").write("a/" * 150000 + "x\t0\n")'
@@ -372,6 +384,75 @@ expect 2 "seed '99999999999999999999' is not a number" "$gopro" data draw fx --s
 mkfifo x.pipe && expect 1 "could not create '.*x.pipe': a device or pipe" timeout -s KILL 20 "$gopro" data draw fx --export x.pipe
 ln -s x.json x.link && expect 0 "" "$gopro" data draw fx --shots 1 --export x.link
 check "a link was replaced by a file" test -L x.link
+
+# A list of JSON and a long text that belong to no image are no obstacle; an empty image is one that may be left out.
+mkdir dd/extra && echo '[1, 2]' >dd/extra/meta.json && head -c 2000000 /dev/zero | tr '\0' x >dd/extra/captions.txt
+tar cf extra.tar -C dd extra samples/0.png samples/0.cls samples/1.png samples/1.cls
+expect 0 "extra: 2 classes" "$gopro" data check extra.tar
+: >dd/samples/4.png && echo cat >dd/samples/4.cls && tar cf empty.tar -C dd samples/0.png samples/0.cls samples/1.png samples/1.cls samples/4.cls samples/4.png
+expect 3 "the image 'samples/4.png' has 0 bytes; expected 1 to [0-9]+ .data.skip_bad=1 leaves it out" "$gopro" data check empty.tar
+expect 0 "'samples/4.png' has 0 bytes: skipped" "$gopro" data check empty.tar data.skip_bad=1
+xz -k extra.tar && bzip2 -k extra.tar
+expect 3 "extra.tar.xz' is compressed; unpack it with unxz first" "$gopro" data check extra.tar.xz
+expect 3 "extra.tar.bz2' is compressed; unpack it with bunzip2 first" "$gopro" data check extra.tar.bz2
+
+# Shards say their part anywhere in their names, once.
+mkdir parts && cp plain.tar parts/wds_pets-train-000.tar && cp plain.tar parts/wds_pets-validation-0.tar && cp plain.tar parts/wds_pets_test.tar
+expect 0 "parts: 2 classes, 8 train, 8 val, 8 test" "$gopro" data check parts
+mv parts/wds_pets_test.tar parts/train_and_test.tar
+expect 3 "'parts/train_and_test.tar' is named after train and test; rename it" "$gopro" data check parts
+
+# Split files: synonyms are known, a list under another name is not lost in silence.
+sub='[["plain/cat/1.png", 0, "cat"], ["plain/dog/1.png", 1, "dog"]]'
+mkdir -p plain/cat plain/dog && cp "$first" plain/cat/1.png && cp "$first" plain/dog/1.png
+echo "{\"info\": {\"by\": \"hand\"}, \"Train\": $sub, \"validation\": $sub, \"testing\": $sub}" >syn.json
+expect 0 "syn.json: 2 classes, 2 train, 2 val, 2 test|syn: 2 classes, 2 train, 2 val, 2 test|2 classes, 2 train, 2 val, 2 test" "$gopro" data check syn.json
+echo "{\"train\": $sub, \"holdout\": $sub}" >odd.json
+expect 3 "'odd.json': the list \"holdout\" is none of train, val and test; rename or remove it" "$gopro" data check odd.json
+
+# Folders: what would vanish without a word is said.
+cp -r fx gone && mv gone/train/"red circle" away && ln -s nowhere gone/train/"red circle"
+expect 3 "gone/train/red circle' is a link that leads nowhere" "$gopro" data check gone
+mkdir beside && cp -r fx/train/* beside && cp "$first" beside/cover.png
+expect 0 "'beside': 1 image lies beside the class folders, which has no class and is not used: 'cover.png'" "$gopro" data check beside
+cp -r fx noval && mkdir noval/val
+expect 0 "noval: [0-9]+ classes" "$gopro" data check noval
+mkdir noval/xml && : >noval/xml/1.xml
+expect 3 "'noval' holds '(test|train)' beside 'xml': expected train, val and test alone" "$gopro" data check noval
+mkdir -p kaggle && cp -r fx/train kaggle && mkdir kaggle/test && cp "$first" kaggle/test/1.png
+expect 3 "'kaggle' has a folder per class in 'train' but images in 'test'; sort those" "$gopro" data check kaggle
+
+# Base and new are halves of the classes that have training images; those that are only listed stay out of both.
+mkdir listed && cp -r fx/train/* listed && (cd listed && ls -d */ | tr -d / >classes.txt && sed -i '1i aardvark' classes.txt)
+n=$(ls -d listed/*/ | wc -l)
+expect 0 "1 of the listed classes have no images .'aardvark'." "$gopro" data check listed
+expect 0 "images, $(((n + 1) / 2)) classes" "$gopro" zeroshot --quiet $small --data listed --subset base
+check "a class without images is a base class" sh -c '! grep -q aardvark out.txt'
+expect 0 "images, $((n / 2)) classes" "$gopro" zeroshot --quiet $small --data listed --subset new
+
+# Left out is recorded.
+cp -r fx bad && head -c 60 "$first" >bad/train/"red circle"/000.png
+expect 0 "1 of [0-9]+ training images cannot be read and are left out" "$gopro" train $small --data bad --out r_bad $few shots=100 data.skip_bad=1
+check "the record does not say that an image was left out" grep -q '"left_out": 1' r_bad/result.json
+expect 0 "" "$gopro" train --quiet $small --data fx --out r_good $few shots=100
+check "a record of a complete run speaks of images left out" sh -c '! grep -q left_out r_good/result.json'
+
+# Tables as programs write them.
+row() { printf '%b' "$1" >row.csv; }
+row 'path;label;"a, b"\nfx/train/red circle/001.png;x;1\nfx/train/red circle/002.png;y;2\n'
+expect 0 "2 classes" "$gopro" data check row.csv
+row 'path;label;a, b\nfx/train/red circle/001.png;x;1\nfx/train/red circle/002.png;y;2\n;;\n'
+expect 0 "2 classes" "$gopro" data check row.csv
+row 'file_name,label\nfx/train/red circle/001.png,x\nfx/train/red circle/002.png,y\n,,\n'
+expect 0 "2 classes" "$gopro" data check row.csv
+row 'path,label\rfx/train/red circle/001.png,x\r'
+expect 3 "a carriage return without a line feed; expected lines that end in LF or CR LF" "$gopro" data check row.csv
+row 'img,label\nfx/train/red circle/001.png,x\n'
+expect 3 "columns path and label.*; its columns are 'img', 'label'" "$gopro" data check row.csv
+row 'path,label,split\nfx/train/red circle/001.png,x,holdout\n'
+expect 3 "line 2: the split 'holdout' is none of train, val and test" "$gopro" data check row.csv
+row 'path,label\n.,x\n'
+expect 3 "the path '.' is not allowed: it names no file" "$gopro" data check row.csv
 
 # Names that are no UTF-8 or hold line ends: said in one line each, JSON stays JSON.
 cp -r fx $'caf\xe9' && rm $'caf\xe9'/train/*/001.png

@@ -144,7 +144,7 @@ static void test_broken(void **state)
     add(&t, "/a/x.jpg", "x");
     refuse(&t, "the path '/a/x.jpg' is not allowed");
     add(&t, "x.jpg", "x");
-    refuse(&t, "'x.jpg' has no class; expected a .cls, .json or .txt file beside it");
+    refuse(&t, "'x.jpg' has no class; expected a .cls, .json or .txt file next to it in the archive");
     add(&t, "a/x.jpg", "");
     refuse(&t, "the image 'a/x.jpg' has 0 bytes");
     add(&t, "a/x.jpg", "x");
@@ -166,7 +166,8 @@ static void test_broken(void **state)
     add(&t, "a/x.jpg", "x");
     refuse(&t, "a member is larger than the archive");
     add(&t, "a.json", "{\"label\": ");
-    refuse(&t, "'a.json' is not a JSON object");
+    add(&t, "a.jpg", "x");
+    refuse(&t, "'a.json': expected a JSON object in which class, split and domain are text or whole numbers");
     add(&t, "a/x.jpg", "x");
     add(&t, "a/x.json", "{\"split\": \"trian\"}");
     refuse(&t, "the split 'trian' of 'a/x.jpg' is none of");

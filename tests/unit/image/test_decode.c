@@ -52,7 +52,8 @@ static void test_lossless(void **state)
 static void test_lossy(void **state)
 {
     (void)state;
-    static const char *const names[] = {"webp.lossy", "jpeg.444", "jpeg.420", "jpeg.progressive", "jpeg.grey", "jpeg.cmyk", "jpeg.exif"};
+    static const char *const names[] = {"webp.lossy", "jpeg.444",  "jpeg.420",  "jpeg.progressive",
+                                        "jpeg.grey",  "jpeg.cmyk", "jpeg.exif", "jpeg.sampling"};
     for (size_t i = 0; i < GP_COUNT(names); i++) expect_decoded(names[i], 2);
 }
 
