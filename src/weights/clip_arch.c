@@ -126,6 +126,12 @@ static gopro_status shapes(const reader *r, gp_clip_arch *a)
 
 /* ---- heads ---- */
 
+/* Image towers of open_clip that are not divided into heads of 64: ViT-H/14 (80 columns), g/14 (88), bigG/14 (104). */
+static bool sixteen_heads(const gp_tower_arch *t, const char *key)
+{
+    return key[0] == 'v' && (t->width == 1280 || t->width == 1408 || t->width == 1664);
+}
+
 static gopro_status heads_without_config(const reader *r, gp_tower_arch *t, const char *key)
 {
     const char *s = gp_tensors_meta(r->f, key);
@@ -136,6 +142,8 @@ static gopro_status heads_without_config(const reader *r, gp_tower_arch *t, cons
             return gp_fail(r->err, GOPRO_E_WEIGHTS, "%s: metadata %s is '%.40s', expected a number that divides the width %zu", r->file,
                            key, s, t->width);
         t->heads = (size_t)v;
+    } else if (sixteen_heads(t, key)) {
+        t->heads = 16;
     } else if (t->width % 64) {
         return gp_fail(r->err, GOPRO_E_WEIGHTS,
                        "%s: width %zu is no multiple of 64, so the number of heads is unknown; give model.%s=N, config.json or metadata %s",
@@ -169,7 +177,11 @@ gopro_status gp_clip_arch_read(gp_clip_arch *a, gp_clip_arch *own, gp_clip_found
     a->eot = (uint32_t)(a->vocab - 1);
     a->sot = (uint32_t)(a->vocab - 2);
     GP_TRY(gp_clip_evidence(a, found, t, files, err));
-    if (!found->heads[0]) snprintf(found->heads, sizeof found->heads, "%s", gp_tensors_meta(t, "v_heads") ? "metadata" : "width / 64");
+    if (!found->heads[0])
+        snprintf(found->heads, sizeof found->heads, "%s",
+                 gp_tensors_meta(t, "v_heads")     ? "metadata"
+                 : sixteen_heads(&a->v, "v_heads") ? "width / 64, but 16 in the image tower as in open_clip's H, g and bigG"
+                                                   : "width / 64");
     GP_TRY(heads(&r, &a->v, "v_heads", choice && choice->v_heads));
     GP_TRY(heads(&r, &a->t, "t_heads", choice && choice->t_heads));
     *own = *a;

@@ -1,6 +1,7 @@
 /* clip_config.c - what config.json, open_clip_config.json and preprocessor_config.json say about a CLIP, checked against its tensors.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +47,8 @@ static gopro_status agree(const config *c, const json_t *o, const char *part, co
     return GOPRO_OK;
 }
 
-static gopro_status tower_config(const config *c, const json_t *o, const char *part, gp_tower_arch *t)
+/* `usual`: CLIPModel's own number of heads, which newer versions leave out of the file. */
+static gopro_status tower_config(const config *c, const json_t *o, const char *part, size_t usual, gp_tower_arch *t)
 {
     int64_t v = 0;
     bool found;
@@ -59,6 +61,8 @@ static gopro_status tower_config(const config *c, const json_t *o, const char *p
             return gp_fail(c->err, GOPRO_E_WEIGHTS, "%s: %snum_attention_heads is %lld, which does not divide the width %zu", c->path, part,
                            (long long)v, t->width);
         t->heads = (size_t)v;
+    } else if (o && t->width % usual == 0) {
+        t->heads = usual;
     }
     const json_t *act = get(o, "hidden_act"), *eps = get(o, "layer_norm_eps");
     if (act) {
@@ -96,23 +100,57 @@ static gopro_status special_tokens(const config *c, const json_t *text, gp_clip_
     return GOPRO_OK;
 }
 
-static gopro_status apply_config(const config *c, gp_clip_arch *a)
+static gopro_status check_type(const config *c)
 {
-    const json_t *type = get(c->root, "model_type"), *vision = get(c->root, "vision_config"), *text = get(c->root, "text_config");
-    if (type && (!json_is_string(type) || strcmp(json_string_value(type), "clip") != 0))
-        return gp_fail(c->err, GOPRO_E_WEIGHTS, "%s: model_type is '%.40s', expected clip", c->path,
-                       json_is_string(type) ? json_string_value(type) : "not a string");
-    if ((vision && !json_is_object(vision)) || (text && !json_is_object(text)))
-        return gp_fail(c->err, GOPRO_E_WEIGHTS, "%s: vision_config and text_config must be objects", c->path);
+    const json_t *type = get(c->root, "model_type");
+    if (!type || (json_is_string(type) && strcmp(json_string_value(type), "clip") == 0)) return GOPRO_OK;
+    return gp_fail(c->err, GOPRO_E_WEIGHTS,
+                   "%s: model_type is '%.40s', expected clip: models of other kinds (SigLIP, one tower alone, ...) are not supported",
+                   c->path, json_is_string(type) ? json_string_value(type) : "not a string");
+}
+
+/* `key`, overruled by `key_dict` as in Hugging Face's library; NULL if neither is there, a new reference otherwise. */
+static gopro_status part_of_config(json_t **out, const config *c, const char *key)
+{
+    char dict[40];
+    snprintf(dict, sizeof dict, "%s_dict", key);
+    const json_t *part[2] = {get(c->root, key), get(c->root, dict)};
+    *out = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        const char *k;
+        json_t *v;
+        if (!part[i]) continue;
+        if (!json_is_object(part[i])) return gp_fail(c->err, GOPRO_E_WEIGHTS, "%s: %s must be an object", c->path, i ? dict : key);
+        if (!*out && !(*out = json_object())) return gp_fail_nomem(c->err, 0, c->path);
+        json_object_foreach((json_t *)(uintptr_t)part[i], k,
+                            v) if (!json_is_null(v) && json_object_set(*out, k, v) != 0) return gp_fail_nomem(c->err, 0, c->path);
+    }
+    return GOPRO_OK;
+}
+
+static gopro_status apply_parts(const config *c, const json_t *vision, const json_t *text, gp_clip_arch *a)
+{
     GP_TRY(agree(c, c->root, "", "projection_dim", a->embed));
-    GP_TRY(tower_config(c, vision, "vision_config.", &a->v));
+    GP_TRY(tower_config(c, vision, "vision_config.", 12, &a->v));
     GP_TRY(agree(c, vision, "vision_config.", "image_size", a->image));
     GP_TRY(agree(c, vision, "vision_config.", "patch_size", a->patch));
     GP_TRY(agree(c, vision, "vision_config.", "num_channels", 3));
-    GP_TRY(tower_config(c, text, "text_config.", &a->t));
+    GP_TRY(tower_config(c, text, "text_config.", 8, &a->t));
     GP_TRY(agree(c, text, "text_config.", "vocab_size", a->vocab));
     GP_TRY(agree(c, text, "text_config.", "max_position_embeddings", a->context));
     return special_tokens(c, text, a);
+}
+
+static gopro_status apply_config(const config *c, gp_clip_arch *a)
+{
+    json_t *vision = NULL, *text = NULL;
+    GP_TRY(check_type(c));
+    gopro_status st = part_of_config(&vision, c, "vision_config");
+    if (st == GOPRO_OK) st = part_of_config(&text, c, "text_config");
+    if (st == GOPRO_OK) st = apply_parts(c, vision, text, a);
+    json_decref(vision);
+    json_decref(text);
+    return st;
 }
 
 static gopro_status three(const config *c, const char *key, float out[3])
@@ -181,11 +219,11 @@ static gopro_status apply_preprocessor(const config *c, gp_clip_arch *a)
 static const struct {
     const char *part, *key, *value;
 } fixed[] = {
-    {"vision_cfg", "timm_model_name", NULL}, {"vision_cfg", "attentional_pool", NULL}, {"vision_cfg", "ls_init_value", NULL},
-    {"vision_cfg", "pool_type", "tok"},      {"vision_cfg", "patch_dropout", NULL},    {"vision_cfg", "final_ln_after_pool", NULL},
-    {"text_cfg", "hf_model_name", NULL},     {"text_cfg", "ls_init_value", NULL},      {"text_cfg", "pool_type", "argmax"},
-    {"text_cfg", "no_causal_mask", NULL},    {"text_cfg", "embed_cls", NULL},          {"vision_cfg", "act_kwargs", NULL},
-    {"text_cfg", "act_kwargs", NULL},        {"text_cfg", "proj_bias", NULL},          {"vision_cfg", "global_average_pool", NULL},
+    {"vision_cfg", "timm_model_name", NULL}, {"vision_cfg", "attentional_pool", NULL},    {"vision_cfg", "ls_init_value", NULL},
+    {"vision_cfg", "pool_type", "tok"},      {"vision_cfg", "final_ln_after_pool", NULL}, {"text_cfg", "hf_model_name", NULL},
+    {"text_cfg", "ls_init_value", NULL},     {"text_cfg", "pool_type", "argmax"},         {"text_cfg", "no_causal_mask", NULL},
+    {"text_cfg", "embed_cls", NULL},         {"vision_cfg", "act_kwargs", NULL},          {"text_cfg", "act_kwargs", NULL},
+    {"text_cfg", "proj_bias", NULL},         {"vision_cfg", "global_average_pool", NULL},
 };
 
 /* Not there, or there without effect. */
@@ -204,10 +242,12 @@ static gopro_status check_fixed(const config *c, const json_t *model)
         const json_t *v = get(get(model, fixed[i].part), fixed[i].key);
         const char *s = json_string_value(v);
         if (is_off(v) || (s && fixed[i].value && strcmp(s, fixed[i].value) == 0)) continue;
-        return gp_fail(c->err, GOPRO_E_WEIGHTS, "%s: %s.%s is set ('%.60s'), which is not supported", c->path, fixed[i].part, fixed[i].key,
-                       s                   ? s
-                       : json_is_object(v) ? "an object"
-                                           : "true or a number");
+        char shown[32] = "an object";
+        if (json_is_true(v)) snprintf(shown, sizeof shown, "true");
+        if (json_is_number(v)) snprintf(shown, sizeof shown, "%g", json_number_value(v));
+        return gp_fail(c->err, GOPRO_E_WEIGHTS,
+                       "%s: %s.%s is set ('%.60s'), which is not supported; bring a CLIP with open_clip's own towers and their defaults",
+                       c->path, fixed[i].part, fixed[i].key, s ? s : shown);
     }
     if (json_is_array(get(get(model, "vision_cfg"), "layers")))
         return gp_fail(c->err, GOPRO_E_WEIGHTS, "%s: its image tower is a ResNet, which is not supported; bring a ViT checkpoint", c->path);
@@ -306,12 +346,23 @@ static gopro_status hf(config *c, gp_clip_arch *a)
     return apply_config(c, a);
 }
 
+/* preprocessor_config.json, or processor_config.json that holds it. */
 static gopro_status preprocessor(config *c, gp_clip_arch *a)
 {
+    json_t *inside = json_object_get(c->root, "image_processor");
+    config inner = {json_is_object(inside) ? inside : c->root, c->path, c->err};
+    c = &inner;
     return apply_preprocessor(c, a);
 }
 
-static apply_fn *const readers[] = {[GP_CONFIG_HF] = hf, [GP_CONFIG_OPEN_CLIP] = apply_open_clip, [GP_CONFIG_PREPROCESSOR] = preprocessor};
+static gopro_status model_type(config *c, gp_clip_arch *a)
+{
+    (void)a;
+    return check_type(c);
+}
+
+static apply_fn *const readers[] = {
+    [GP_CONFIG_HF] = hf, [GP_CONFIG_OPEN_CLIP] = apply_open_clip, [GP_CONFIG_PREPROCESSOR] = preprocessor, [GP_CONFIG_TYPE] = model_type};
 
 gopro_status gp_clip_config_parse(gp_clip_arch *a, gp_config_kind kind, const char *text, size_t size, const char *label, gopro_error *err)
 {

@@ -51,7 +51,12 @@ gopro_status gp_clip_arch_read(gp_clip_arch *a, gp_clip_arch *own, gp_clip_found
 gopro_status gp_clip_evidence(gp_clip_arch *a, gp_clip_found *found, const gp_tensors *t, const gp_clip_files *files, gopro_error *err);
 gopro_status gp_clip_choose(gp_clip_arch *a, gp_clip_found *f, const gp_clip_choice *c, const char *file, gopro_error *err);
 
-typedef enum gp_config_kind { GP_CONFIG_HF, GP_CONFIG_OPEN_CLIP, GP_CONFIG_PREPROCESSOR } gp_config_kind;
+typedef enum gp_config_kind {
+    GP_CONFIG_HF,
+    GP_CONFIG_OPEN_CLIP,
+    GP_CONFIG_PREPROCESSOR,
+    GP_CONFIG_TYPE /* of HF, its model_type alone */
+} gp_config_kind;
 gopro_status gp_clip_config_read(gp_clip_arch *a, gp_config_kind kind, const char *path, gopro_error *err);
 gopro_status gp_clip_config_parse(gp_clip_arch *a, gp_config_kind kind, const char *text, size_t size, const char *label, gopro_error *err);
 

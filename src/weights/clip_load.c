@@ -262,6 +262,8 @@ static gopro_status build(gp_clip_weights **out, gp_tensors **t, const gp_clip_f
     st = gp_tensors_to_hf(*t, files->weights, err);
     if (st == GOPRO_E_FORMAT) return gp_fail_in(err, GOPRO_E_WEIGHTS, "could not load CLIP weights");
     if (st != GOPRO_OK) return st;
+    /* Before the shapes, whose faults would only follow from it. */
+    if ((*t)->layout == GP_LAYOUT_HF && files->config) GP_TRY(gp_clip_config_read(NULL, GP_CONFIG_TYPE, files->config, err));
     GP_TRY(gp_clip_arch_read(&arch, &own, &found, *t, files, choice, err));
     GP_TRY(gp_clip_create(&w, &arch, err));
     w->found = found;
@@ -314,6 +316,7 @@ static gopro_status find_files(gp_clip_files *f, const gp_tensors *t, const char
     if (st == GOPRO_OK && (folder || gp_tensors_standard_name(path))) {
         st = beside(&f->config, in, "config.json", err);
         if (st == GOPRO_OK) st = beside(&f->preprocessor, in, "preprocessor_config.json", err);
+        if (st == GOPRO_OK && !f->preprocessor) st = beside(&f->preprocessor, in, "processor_config.json", err);
     }
     if (st == GOPRO_OK) st = beside(&f->open_clip, in, "open_clip_config.json", err);
     free(in);

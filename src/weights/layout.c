@@ -60,13 +60,27 @@ static bool has(const gp_tensors *t, const char *prefix)
     return false;
 }
 
+/* What torch.compile and sharded training put into names, wherever it stands.  A name only becomes shorter; gp_tensors_add copied it. */
+static bool unwrap(const char *name)
+{
+    static const char *const wrapper[] = {"_orig_mod.", "_fsdp_wrapped_module."};
+    bool found = false;
+    for (size_t k = 0; k < GP_COUNT(wrapper); k++)
+        for (char *at; (at = strstr(name, wrapper[k])) != NULL; found = true) {
+            const char *rest = at + strlen(wrapper[k]);
+            memmove(at, rest, strlen(rest) + 1);
+        }
+    return found;
+}
+
 /* "module." of a model wrapped for several processes, "text." of open_clip's custom text tower. */
 static gopro_status strip(gp_tensors *t, const char *label, gopro_error *err)
 {
+    for (size_t i = 0; i < t->n; i++) t->training |= unwrap(t->v[i].name);
     bool text = has(t, "text.transformer.") || has(t, "module.text.transformer.");
     for (size_t i = 0; i < t->n; i++) {
         const char *name = t->v[i].name;
-        if (strncmp(name, "module.", 7) == 0) {
+        while (strncmp(name, "module.", 7) == 0) {
             name += 7;
             t->training = true;
         }
@@ -89,6 +103,9 @@ static gopro_status recognise(gp_tensors *t, const char *label, gopro_error *err
             "%s: one of its towers comes from another library (visual.trunk, Hugging Face text), which is not supported; bring a "
             "CLIP with open_clip's own ViT and text transformer",
             label);
+    else if (has(t, "visual.rope.") || has(t, "visual.blocks.0.mlp.w1.") || has(t, "visual.blocks.0.attn.q_bias"))
+        return gp_fail(err, GOPRO_E_WEIGHTS,
+                       "%s: its image tower is an EVA-CLIP's, which is not supported; bring a CLIP with open_clip's own ViT", label);
     else if (has(t, "visual.patch_embed.") || has(t, "visual.blocks."))
         t->layout = GP_LAYOUT_SLIP;
     else if (has(t, "visual.conv1.") || has(t, "visual.transformer.") || has(t, "token_embedding."))

@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/str.h"
 #include "weights/shards.h"
 #include "weights/zip.h"
 
-enum { MAX_TENSORS = 1 << 20 };
+enum { MAX_TENSORS = 1 << 20, MAX_CONFIG_BYTES = 16 << 20 };
 
 typedef struct torch_file {
     gp_map map;
@@ -70,15 +71,24 @@ gopro_status gp_tensors_check(const gp_tensors *t, gopro_error *err)
     return GOPRO_OK;
 }
 
+#define AT_ONCE ((size_t)64 << 20) /* bytes read before their pages are given back */
+
 gopro_status gp_tensors_intact(const gp_tensors *t, gopro_error *err)
 {
     const owned *o = t->own;
     for (size_t i = 0; i < o->n_torch; i++) {
         const gp_map *m = &o->torch[i].map;
         gp_zip z;
+        size_t read = 0;
         if (!gp_zip_looks_like(m->data, m->size)) continue;
         gopro_status st = gp_zip_open(&z, m->data, m->size, o->torch[i].path, err);
-        if (st == GOPRO_OK) st = gp_zip_intact(&z, o->torch[i].path, err);
+        for (size_t k = 0; st == GOPRO_OK && k < z.n; k++) {
+            st = gp_zip_intact(&z.entry[k], o->torch[i].path, err);
+            read += z.entry[k].size;
+            if (read < AT_ONCE && k + 1 < z.n) continue;
+            gp_map_drop_pages(m); /* of a training's file most is not the model */
+            read = 0;
+        }
         gp_zip_close(&z);
         if (st == GOPRO_E_FORMAT) return gp_fail_in(err, GOPRO_E_WEIGHTS, "CLIP weights");
         GP_TRY(st);
@@ -292,10 +302,40 @@ static gopro_status add_index(gp_tensors *t, const char *path, gopro_error *err)
     return st;
 }
 
+/* A folder that serves timm and open_clip alike: model.safetensors is timm's image tower alone, and config.json, which is no CLIPModel's,
+ * belongs to it. */
+static gopro_status open_clip_only(bool *yes, const char *folder, gopro_error *err)
+{
+    static const char *const name[] = {"open_clip_config.json", "config.json"};
+    char *path[GP_COUNT(name)], *text = NULL;
+    size_t size = 0;
+    bool there = true;
+    gopro_status st = GOPRO_OK;
+    *yes = false;
+    for (size_t i = 0; i < GP_COUNT(name); i++) {
+        path[i] = gp_path_join(folder, name[i]);
+        if (!path[i]) st = gp_fail_nomem(err, strlen(folder), "a path");
+        there = there && path[i] && gp_path_exists(path[i]);
+    }
+    if (st == GOPRO_OK && there) st = gp_read_file(&text, &size, path[1], MAX_CONFIG_BYTES, err);
+    if (text) {
+        json_error_t je;
+        json_t *o = gp_json_load(text, size, GP_JSON_FEW, &je);
+        *yes = json_is_object(o) && !json_object_get(o, "model_type") && json_object_get(o, "architecture");
+        json_decref(o);
+    }
+    free(text);
+    for (size_t i = 0; i < GP_COUNT(name); i++) free(path[i]);
+    return st;
+}
+
 static gopro_status add_folder(gp_tensors *t, const char *folder, gopro_error *err)
 {
+    bool open_clip;
     t->folder = true;
+    GP_TRY(open_clip_only(&open_clip, folder, err));
     for (size_t i = 0; i < GP_COUNT(offered); i++) {
+        if (open_clip && strncmp(offered[i].name, "open_clip", 9) != 0) continue;
         char *path = gp_path_join(folder, offered[i].name);
         if (!path) return gp_fail_nomem(err, strlen(folder), "a path");
         bool there = gp_path_exists(path);

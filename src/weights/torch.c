@@ -182,6 +182,10 @@ static gopro_status collect_value(walk *w, uint32_t value, const char *name, int
     if (module) return collect(w, gp_pk_item(w->p, value, 0), name, depth + 1);
     /* A TorchScript module has settings beside its tensors; a list of weights has nothing else. */
     if (w->t->script || mark_of_openai(name) || v->kind == GP_PK_NONE) return GOPRO_OK;
+    if (depth == 0 && v->kind == GP_PK_DICT)
+        return bad(w, name,
+                   "it is a dictionary; the weights are looked for under state_dict, model_state_dict or model, or in the file itself: "
+                   "save that dictionary alone");
     return bad(w, name, "its value is no tensor");
 }
 

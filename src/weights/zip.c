@@ -221,16 +221,10 @@ const gp_zip_entry *gp_zip_find(const gp_zip *z, const char *name)
     return z->n ? bsearch(&key, z->entry, z->n, sizeof *z->entry, by_name) : NULL;
 }
 
-gopro_status gp_zip_intact(const gp_zip *z, const char *label, gopro_error *err)
+gopro_status gp_zip_intact(const gp_zip_entry *e, const char *label, gopro_error *err)
 {
-    for (size_t i = 0; i < z->n; i++) {
-        const gp_zip_entry *e = &z->entry[i];
-        if (!e->data || e->crc == 0) continue;
-        if (crc32_z(0, e->data, e->size) != e->crc)
-            return gp_fail(
-                err, GOPRO_E_FORMAT,
-                "%s: zip entry '%.200s': its bytes are not those that were written (CRC-32); the file is damaged, fetch it again", label,
-                e->name);
-    }
-    return GOPRO_OK;
+    if (!e->data || e->crc == 0 || crc32_z(0, e->data, e->size) == e->crc) return GOPRO_OK;
+    return gp_fail(err, GOPRO_E_FORMAT,
+                   "%s: zip entry '%.200s': its bytes are not those that were written (CRC-32); the file is damaged, fetch it again", label,
+                   e->name);
 }

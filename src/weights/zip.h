@@ -23,8 +23,8 @@ typedef struct gp_zip {
  * that names something else. */
 gopro_status gp_zip_open(gp_zip *z, const uint8_t *data, size_t size, const char *label, gopro_error *err);
 void gp_zip_close(gp_zip *z);
-/* Reads every entry: do its bytes have the CRC-32 that they had when the archive was written?  FORMAT error that names the entry. */
-gopro_status gp_zip_intact(const gp_zip *z, const char *label, gopro_error *err);
+/* Do the entry's bytes have the CRC-32 that they had when the archive was written?  FORMAT error that names the entry. */
+gopro_status gp_zip_intact(const gp_zip_entry *e, const char *label, gopro_error *err);
 const gp_zip_entry *gp_zip_find(const gp_zip *z, const char *name);
 bool gp_zip_looks_like(const uint8_t *data, size_t size);
 

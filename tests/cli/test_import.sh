@@ -56,6 +56,72 @@ check "the activation's reason is not that there is no config.json" grep -q "^ac
 expect 0 '^activation     QuickGELU \(hidden_act in config.json' "$gopro" import hf r14
 check "a warning without a reason" test ! -s err.txt
 
+# What newer versions of the libraries leave out, rename or put around it.
+edit() { # FOLDER PYTHON: on the configuration c
+    python3 - "$@" <<'PY'
+import json, sys
+path = sys.argv[1] + "/config.json"
+c = json.load(open(path))
+exec(sys.argv[2])
+json.dump(c, open(path, "w"))
+PY
+}
+cp -r hf_gelu dicts && edit dicts 'c["vision_config_dict"] = dict(c["vision_config"]); c["text_config_dict"] = dict(c["text_config"]); [t.update(hidden_act="quick_gelu") for t in (c["vision_config"], c["text_config"])]'
+check "text_config_dict and vision_config_dict do not overrule" sh -c "'$make_fixture' features dicts | cmp - hf_gelu.direct"
+cp -r hf usual && edit usual 'c["vision_config"].pop("num_attention_heads"); c["text_config"].pop("num_attention_heads")'
+expect 0 '^text tower .*, 8 heads' "$gopro" import usual r15
+cp -r hf processor && python3 - <<'PY'
+import json, os
+os.remove("processor/preprocessor_config.json")
+size = json.load(open("processor/config.json"))["vision_config"]["image_size"]
+json.dump({"processor_class": "CLIPProcessor", "image_processor": {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25], "resample": 2,
+           "size": {"shortest_edge": size + 4}, "crop_size": {"height": size, "width": size}}}, open("processor/processor_config.json", "w"))
+PY
+expect 0 'bilinear.*mean 0.5 0.5 0.5, deviation 0.25 0.25 0.25' "$gopro" import processor r16
+cp -r hf siglip && edit siglip 'c["model_type"] = "siglip"'
+expect 4 "model_type is 'siglip', expected clip: models of other kinds" "$gopro" import siglip refused
+# One folder for two libraries: timm's image tower alone has the name that Hugging Face uses.
+cp -r open_clip dual && cp hf/model.safetensors dual/model.safetensors && echo '{"architecture": "vit_tiny", "num_classes": 0}' >dual/config.json
+check "the image tower of another library is read" sh -c "'$make_fixture' features dual | cmp - open_clip.direct"
+python3 - <<'PY'
+import json, os, struct
+def write(path, shapes):
+    at, head = 0, {}
+    for name, shape in shapes.items():
+        n = 4
+        for d in shape: n *= d
+        head[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + n]}
+        at += n
+    text = json.dumps(head).encode()
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text)
+        f.truncate(8 + len(text) + at)
+def block(prefix, w, hidden):
+    return {prefix + k: s for k, s in {"ln_1.weight": [w], "ln_1.bias": [w], "attn.in_proj_weight": [3 * w, w], "attn.in_proj_bias": [3 * w],
+            "attn.out_proj.weight": [w, w], "attn.out_proj.bias": [w], "ln_2.weight": [w], "ln_2.bias": [w], "mlp.c_fc.weight": [hidden, w],
+            "mlp.c_fc.bias": [hidden], "mlp.c_proj.weight": [w, hidden], "mlp.c_proj.bias": [w]}.items()}
+w = 1280
+write("huge.safetensors", {"visual.conv1.weight": [w, 3, 4, 4], "visual.class_embedding": [w], "visual.positional_embedding": [5, w],
+      "visual.ln_pre.weight": [w], "visual.ln_pre.bias": [w], "visual.ln_post.weight": [w], "visual.ln_post.bias": [w], "visual.proj": [w, 16],
+      "token_embedding.weight": [980, 64], "positional_embedding": [20, 64], "ln_final.weight": [64], "ln_final.bias": [64],
+      "text_projection": [64, 16], "logit_scale": [], **block("visual.transformer.resblocks.0.", w, 16), **block("transformer.resblocks.0.", 64, 16)})
+# Names as torch.compile and sharded training leave them.
+f = [x for x in os.listdir("open_clip") if x.endswith(".safetensors")][0]
+b = open("open_clip/" + f, "rb").read()
+n = struct.unpack("<Q", b[:8])[0]
+head = json.loads(b[8:8 + n])
+wrapped = {(k if k == "__metadata__" else "module._orig_mod." + k.replace("resblocks.0.", "resblocks.0._fsdp_wrapped_module.")): v for k, v in head.items()}
+text = json.dumps(wrapped).encode()
+os.makedirs("wrapped")
+for x in os.listdir("open_clip"):
+    if x != f: os.link("open_clip/" + x, "wrapped/" + x)
+open("wrapped/" + f, "wb").write(struct.pack("<Q", len(text)) + text + b[8 + n:])
+PY
+check "names of wrapped modules" sh -c "'$make_fixture' features wrapped | cmp - open_clip.direct"
+expect 0 '^heads +by width / 64, but 16 in the image tower as in open_clip' "$gopro" import huge.safetensors r17 "model.tokenizer=$PWD/hf"
+check "16 heads" grep -q '^image tower .*width 1280, 16 heads' out.txt
+rm -r huge.safetensors r17
+
 # Names that are no UTF-8, and what a checkpoint calls itself, are shown as plain text.
 cp openai_state/ViT.pt $'caf\xe9.pt'
 expect 0 '' "$gopro" import $'caf\xe9.pt' $'out\xe9' model.tokenizer=hf --json

@@ -327,7 +327,7 @@ static const struct {
     {"config.json", "{", "config.json", "line 1"},
     {"config.json", "[]", "config.json", "not a JSON object"},
     {"config.json", "{\"model_type\":\"siglip\"}", "model_type is 'siglip'", "expected clip"},
-    {"config.json", "{\"vision_config\":[]}", "vision_config", "objects"},
+    {"config.json", "{\"vision_config\":[]}", "vision_config", "must be an object"},
     {"config.json", "{\"projection_dim\":512}", "projection_dim is 512", "tensors say 6"},
     {"config.json", "{\"vision_config\":{\"hidden_size\":768}}", "vision_config.hidden_size is 768", "tensors say 12"},
     {"config.json", "{\"vision_config\":{\"hidden_size\":\"a\"}}", "vision_config.hidden_size", "whole number"},
