@@ -104,7 +104,7 @@ static json_t *other_folders(const char *root)
         for (size_t i = 0; i < n; i++) {
             char *path = gp_path_join(root, names[i]);
             if (path && names[i][0] != '.' && gp_path_is_dir(path) && !is_known_folder(names[i]))
-                json_array_append_new(a, json_string(names[i]));
+                json_array_append_new(a, json_string((gp_plain_text(names[i]), names[i])));
             free(path);
         }
     gp_list_free(&names, n);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "cli.h"
 #include "text/tokenizer.h"
 #include "train/pretrain.h"
@@ -49,7 +50,7 @@ static gopro_status load_vocab(gp_tokenizer **t, const char *path, gopro_error *
 static gopro_status tokenize_line(const gp_tokenizer *t, const char *line, size_t number, gopro_error *err)
 {
     json_error_t je;
-    json_t *j = json_loads(line, 0, &je);
+    json_t *j = gp_json_load(line, strlen(line), GP_JSON_FEW, &je);
     const char *text = json_string_value(json_object_get(j, "text"));
     gopro_status st = GOPRO_OK;
     uint32_t *ids = NULL;

@@ -172,7 +172,9 @@ gopro_status gp_outfile_open(gp_outfile *f, const char *path, gopro_error *err)
         gp_outfile_abort(f);
         return gp_fail_nomem(err, strlen(path), "a file name");
     }
-    int fd = open(f->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    /* Whatever has that name is a left-over, or a link that somebody put there to have another file overwritten. */
+    unlink(f->tmp);
+    int fd = open(f->tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (fd >= 0) f->fp = fdopen(fd, "wb");
     if (f->fp) return GOPRO_OK;
     gp_fail_errno(err, "could not create", f->tmp);
@@ -352,7 +354,7 @@ gopro_status gp_lock_dir(int *fd, const char *folder, gopro_error *err)
     *fd = -1;
     char *path = gp_path_join(folder, ".lock");
     if (!path) return gp_fail_nomem(err, strlen(folder), "a file name");
-    int f = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int f = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     gopro_status st = GOPRO_OK;
     if (f < 0) {
         st = gp_fail_errno(err, "could not open", path);

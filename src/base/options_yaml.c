@@ -234,12 +234,26 @@ static gopro_status read_stream(reader *r, gopro_error *err)
     return st;
 }
 
+/* libyaml compares each %TAG with all before it; an option file needs none. */
+static bool many_directives(const char *text, size_t len)
+{
+    size_t n = 0;
+    for (const char *p = text, *end = text + len; p && p < end;) {
+        n += *p == '%';
+        p = memchr(p, '\n', (size_t)(end - p));
+        p += p != NULL;
+    }
+    return n > 16;
+}
+
 gopro_status gp_options_load_yaml_text(gp_options *o, const char *text, size_t len, const char *label, gopro_error *err)
 {
     reader r = {.label = label, .o = gp_options_clone(o), .seen = calloc(o->n + 1, sizeof(bool)), .groups = gp_strdup("")};
     gopro_status st = GOPRO_OK;
     if (!r.o || !r.seen || !r.groups) {
         st = gp_fail_nomem(err, o->n * sizeof(gp_opt_value), "options");
+    } else if (many_directives(text, len)) {
+        st = gp_fail(err, GOPRO_E_INVALID, "%s: more than 16 lines begin with '%%'; options need no directives", label);
     } else if (!yaml_parser_initialize(&r.parser)) {
         st = gp_fail_nomem(err, sizeof r.parser, "YAML parser");
     } else {

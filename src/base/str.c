@@ -79,6 +79,14 @@ size_t gp_utf8_char(const char *text)
     return (c >= 0x20 && c != 0x7F) || c == '\t' || c == '\n' ? n : 0;
 }
 
+bool gp_text_is_plain(const char *s, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    for (size_t i = 0; i < n; i++)
+        if (p[i] < 0x20 || p[i] == 0x7f || (p[i] == 0xC2 && i + 1 < n && p[i + 1] < 0xA0)) return false;
+    return true;
+}
+
 void gp_plain_text(char *s)
 {
     char *to = s;

@@ -18,6 +18,7 @@ void gp_str_addf(gp_str *b, const char *fmt, ...) GP_PRINTF(2, 3);
 /* Bytes of the character at s if it is valid UTF-8 and no control character but tab and line end; else 0. */
 size_t gp_utf8_char(const char *s);
 /* Makes of s what a terminal may show: a '?' for every control character and for bytes that are no UTF-8. */
+bool gp_text_is_plain(const char *s, size_t n); /* UTF-8 without control characters, of which U+0080 to U+009F are some */
 void gp_plain_text(char *s);
 /* Takes away the first bytes of a character whose others were cut off at the end of s. */
 void gp_whole_text(char *s);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/options.h"
 #include "base/sha256.h"
@@ -71,9 +72,8 @@ gopro_status gp_ds_name(gp_ds_build *b, size_t label, const char *name, gopro_er
         return gp_fail(err, GOPRO_E_DATA, "label %zu has two names, '%s' and '%s'; expected one name per label", label,
                        b->class_name[label], name);
     }
-    for (const char *s = name; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f)
-            return gp_fail(err, GOPRO_E_DATA, "the name of class %zu holds a control character; expected plain text", label);
+    if (!gp_text_is_plain(name, strlen(name)))
+        return gp_fail(err, GOPRO_E_DATA, "the name of class %zu holds a control character; expected plain text", label);
     if (label >= b->cap_classes) {
         const size_t cap = gp_max_size(label + 1, 2 * b->cap_classes);
         char **v = reallocarray(b->class_name, cap, sizeof *v);
@@ -159,7 +159,7 @@ static gopro_status check_repeated_paths(const gp_ds_build *b, size_t total, con
     gopro_status st = GOPRO_OK;
     for (size_t i = 0; i < total && st == GOPRO_OK; i++) {
         const gp_item *it = nth(b, i), *other = NULL;
-        size_t at = (size_t)gp_hash_bytes(it->path, strlen(it->path)) & (slots - 1);
+        size_t at = (size_t)gp_hash(it->path, strlen(it->path)) & (slots - 1);
         for (; slot[at]; at = (at + 1) & (slots - 1)) {
             other = nth(b, slot[at] - 1);
             if (strcmp(other->path, it->path) == 0) break;
@@ -201,9 +201,8 @@ static gopro_status read_string(char **out, gp_strings *a, json_t *o, const char
     if (!v) return GOPRO_OK;
     if (!json_is_string(v) || json_string_length(v) == 0)
         return gp_fail(err, GOPRO_E_DATA, "'%s': \"%s\" must be a non-empty string", path, key);
-    for (const char *s = json_string_value(v); *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f)
-            return gp_fail(err, GOPRO_E_DATA, "'%s': \"%s\" holds a control character; expected plain text", path, key);
+    if (!gp_text_is_plain(json_string_value(v), json_string_length(v)))
+        return gp_fail(err, GOPRO_E_DATA, "'%s': \"%s\" holds a control character; expected plain text", path, key);
     *out = gp_strings_add(a, json_string_value(v), json_string_length(v));
     return *out ? GOPRO_OK : gp_fail_nomem(err, json_string_length(v), "a dataset");
 }

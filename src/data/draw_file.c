@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "data/dataset_int.h"
@@ -79,7 +80,7 @@ static gopro_status index_list(finder *f, int part, gopro_error *err)
     f->n_slots[part] = slots;
     for (size_t i = 0; i < s->n; i++) {
         f->deepest = gp_max_size(f->deepest, folders_in(s->item[i].path));
-        size_t at = (size_t)gp_hash_bytes(s->item[i].path, strlen(s->item[i].path)) & (slots - 1);
+        size_t at = (size_t)gp_hash(s->item[i].path, strlen(s->item[i].path)) & (slots - 1);
         while (f->slot[part][at]) at = (at + 1) & (slots - 1);
         f->slot[part][at] = (uint32_t)i + 1;
     }
@@ -89,7 +90,7 @@ static gopro_status index_list(finder *f, int part, gopro_error *err)
 static bool look_up(const finder *f, int part, const char *path, uint32_t *position)
 {
     const gp_split *s = list_of(f, part);
-    size_t at = (size_t)gp_hash_bytes(path, strlen(path)) & (f->n_slots[part] - 1);
+    size_t at = (size_t)gp_hash(path, strlen(path)) & (f->n_slots[part] - 1);
     for (; f->slot[part][at]; at = (at + 1) & (f->n_slots[part] - 1)) {
         *position = f->slot[part][at] - 1;
         if (strcmp(s->item[*position].path, path) == 0) return true;
@@ -314,11 +315,12 @@ static char *before_class(const finder *f, char *line)
     char *last = strrchr(line, ' '), *best = last;
     const size_t n = strlen(line);
     if (!last) return NULL;
+    if (n > 2 * MAX_DRAW_PATH) return last; /* will be refused */
     uint32_t at_list;
     *last = '\0'; /* most names hold no blank, and a number is a label */
     const bool found = look_up_end(f, GP_PART_TRAIN, line, &at_list) || look_up_end(f, GP_PART_VAL, line, &at_list);
     *last = ' ';
-    if (found) return last;
+    if (found || f->n_missing > 1000) return last; /* a list of other images is refused anyway */
     for (size_t k = 0; k < f->d->n_classes; k++) {
         const size_t len = strlen(f->d->class_name[k]);
         char *at = len + 1 < n ? line + n - len - 1 : NULL;

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/str.h"
 #include "data/dataset_int.h"
 
 #define MAX_NAMES_BYTES ((size_t)64 << 20)
@@ -41,9 +42,7 @@ static gopro_status add(gp_names *m, const char *key, size_t n_key, const char *
         return gp_fail(err, GOPRO_E_DATA, "'%s': entry %zu is empty; expected a class name", m->what, at);
     if (!gp_utf8_ok(name, n_name) || (key && !gp_utf8_ok(key, n_key)))
         return gp_fail(err, GOPRO_E_DATA, "'%s': entry %zu is not valid UTF-8", m->what, at);
-    for (size_t i = 0; i < n_name; i++)
-        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-            return gp_fail(err, GOPRO_E_DATA, "'%s': entry %zu holds a control character", m->what, at);
+    if (!gp_text_is_plain(name, n_name)) return gp_fail(err, GOPRO_E_DATA, "'%s': entry %zu holds a control character", m->what, at);
     if (m->n >= GP_MAX_LABEL) return gp_fail(err, GOPRO_E_DATA, "'%s': more than %zu class names", m->what, GP_MAX_LABEL);
     if (m->n == m->cap) {
         const size_t cap = m->cap ? 2 * m->cap : 64;

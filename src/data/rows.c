@@ -30,10 +30,8 @@ static gopro_status check_word(const char *what, const char *s, size_t n, const 
     if (n == 0) return gp_fail(err, GOPRO_E_DATA, "the %s of '%s' is empty", what, path);
     if (n > 4096) return gp_fail(err, GOPRO_E_DATA, "the %s of '%s' is longer than 4096 bytes", what, path);
     if (!gp_utf8_ok(s, n)) return gp_fail(err, GOPRO_E_DATA, "the %s of '%s' is not valid UTF-8; convert it", what, path);
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
-            return gp_fail(err, GOPRO_E_DATA, "the %s of '%s' holds the control character %u; expected plain text", what, path,
-                           (unsigned)(unsigned char)s[i]);
+    if (!gp_text_is_plain(s, n))
+        return gp_fail(err, GOPRO_E_DATA, "the %s of '%s' holds a control character; expected plain text", what, path);
     return GOPRO_OK;
 }
 

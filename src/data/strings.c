@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 #define CHUNK ((size_t)1 << 18)
 
 typedef struct chunk {
@@ -80,19 +82,10 @@ char *gp_strings_join(gp_strings *s, const char *a, const char *b)
     return p;
 }
 
-uint64_t gp_hash_bytes(const char *s, size_t n)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < n; i++) h = (h ^ (unsigned char)s[i]) * 0x100000001b3u;
-    h ^= h >> 32;
-    h *= 0x9e3779b97f4a7c15u;
-    return h ^ (h >> 29);
-}
-
 /* The slot of a word, or the empty one where it belongs. */
 static size_t place(const gp_intern *t, const char *word, size_t n)
 {
-    size_t i = (size_t)gp_hash_bytes(word, n) & (t->n_slots - 1);
+    size_t i = (size_t)gp_hash(word, n) & (t->n_slots - 1);
     for (; t->slot[i]; i = (i + 1) & (t->n_slots - 1)) {
         const char *w = t->word[t->slot[i] - 1];
         if (strncmp(w, word, n) == 0 && w[n] == '\0') break;

@@ -23,6 +23,4 @@ bool gp_intern_add(gp_intern *t, uint32_t *number, const char *word, size_t n); 
 bool gp_intern_find(const gp_intern *t, uint32_t *number, const char *word, size_t n);
 void gp_intern_free(gp_intern *t);
 
-uint64_t gp_hash_bytes(const char *s, size_t n); /* FNV-1a with a final mix; not for hostile keys in large numbers */
-
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "data/dataset_int.h"
@@ -286,7 +287,7 @@ static bool stem_add(stems *v, uint64_t h)
 static gopro_status check_apart(sample *s, const tar *t, gopro_error *err)
 {
     const bool companion = s->cls.len || s->text.len || s->json_class.len || s->json_split.len || s->json_domain.len || s->odd_json;
-    const uint64_t h = gp_hash_bytes(s->stem.s ? s->stem.s : "", s->stem.len) | 1;
+    const uint64_t h = gp_hash(s->stem.s ? s->stem.s : "", s->stem.len) | 1;
     if (!s->has_image && !companion) return GOPRO_OK;
     const bool apart = (s->has_image && stem_has(&s->companions, h)) || (companion && stem_has(&s->images, h));
     if (apart && s->another)

@@ -101,36 +101,10 @@ gp_row gp_results_row(const gp_results *r, size_t data, size_t entry)
     return row;
 }
 
-static size_t finished(const gp_results *r, size_t data, size_t entry)
-{
-    size_t n = 0;
-    for (size_t s = 0; s < r->plan->n_seeds; s++) n += gp_results_at(r, data, entry, s)->state == GP_CELL_DONE;
-    return n;
-}
-
-static bool has_any(const gp_results *r, size_t entry)
-{
-    for (size_t d = 0; d < r->plan->n_data; d++)
-        if (finished(r, d, entry) > 0) return true;
-    return false;
-}
-
-/* Every entry that has a result at all has every seed of the dataset. */
-static bool complete(const gp_results *r, size_t data)
-{
-    bool any = false;
-    for (size_t e = 0; e < r->plan->n_entries; e++) {
-        if (!has_any(r, e)) continue;
-        if (finished(r, data, e) != r->plan->n_seeds) return false;
-        any = true;
-    }
-    return any;
-}
-
 size_t gp_results_complete(const gp_results *r)
 {
     size_t n = 0;
-    for (size_t d = gp_results_first(r); d < r->plan->n_data; d++) n += complete(r, d);
+    for (size_t d = gp_results_first(r); d < r->plan->n_data; d++) n += r->whole[d];
     return n;
 }
 
@@ -143,10 +117,10 @@ gp_row gp_results_average(const gp_results *r, size_t entry)
     memset(&row, 0, sizeof row);
     for (size_t d = gp_results_first(r); d < r->plan->n_data; d++)
         for (size_t s = 0; s < r->plan->n_seeds; s++) row.failed += gp_results_at(r, d, entry, s)->state == GP_CELL_FAILED;
-    if (n == 0 || !has_any(r, entry)) return row;
+    if (n == 0 || !r->any[entry]) return row;
     row.n = n;
     for (size_t d = gp_results_first(r); d < r->plan->n_data; d++) {
-        if (!complete(r, d)) continue;
+        if (!r->whole[d]) continue;
         for (size_t s = 0; s < r->plan->n_seeds; s++) {
             const gp_cell *x = gp_results_at(r, d, entry, s);
             collect(&c, s, r, x, 1.0 / (double)n);
@@ -206,7 +180,7 @@ static gp_paired over_data(const gp_results *r, size_t a, size_t b, size_t *last
     double va[MOST], vb[MOST];
     size_t n = 0;
     for (size_t d = gp_results_first(r); d < r->plan->n_data && n < MOST; d++) {
-        if (!complete(r, d)) continue;
+        if (!r->whole[d]) continue;
         va[n] = gp_results_row(r, d, a).hm;
         vb[n++] = gp_results_row(r, d, b).hm;
         *last = d;

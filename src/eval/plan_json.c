@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "data/strings.h"
 #include "eval/plan.h"
 #include "train/json_file.h"
 
@@ -57,10 +58,18 @@ gopro_status gp_plan_write(const gp_plan *p, gopro_error *err)
     return st;
 }
 
+/* These texts reach terminals and tables, whoever wrote the file. */
+static char *plain_copy(const char *s)
+{
+    char *copy = gp_strdup(s);
+    if (copy) gp_plain_text(copy);
+    return copy;
+}
+
 static char *text_of(const json_t *o, const char *key)
 {
     const char *s = json_string_value(json_object_get(o, key));
-    return s ? gp_strdup(s) : NULL;
+    return s ? plain_copy(s) : NULL;
 }
 
 static bool entry_read(gp_entry *e, const json_t *j)
@@ -74,7 +83,7 @@ static bool entry_read(gp_entry *e, const json_t *j)
     if (!e->title || !e->method || !e->series || !e->option) return false;
     for (size_t i = 0; i < json_array_size(options); i++) {
         const char *s = json_string_value(json_array_get(options, i));
-        if (!s || !(e->option[e->n_options] = gp_strdup(s))) return false;
+        if (!s || !(e->option[e->n_options] = plain_copy(s))) return false;
         e->n_options++;
     }
     return true;
@@ -91,23 +100,28 @@ static bool runs_read(gp_plan *p, const json_t *runs)
     size_t n = gp_plan_trained(p) * p->n_entries * p->n_seeds;
     p->unit = calloc(n, sizeof *p->unit);
     p->index = calloc(n, sizeof *p->index);
-    if (!p->unit || !p->index || json_array_size(runs) != n) return false;
-    for (size_t i = 0; i < n; i++) {
+    gp_intern known = {.pool = gp_strings_create()};
+    bool ok = p->unit && p->index && known.pool && json_array_size(runs) == n;
+    for (size_t i = 0; ok && i < n; i++) {
         const json_t *r = json_array_get(runs, i);
         const char *folder = json_string_value(json_object_get(r, "folder"));
-        if (!folder || !inside(folder)) return false;
-        size_t at = 0;
-        while (at < p->n_units && strcmp(p->unit[at].folder, folder) != 0) at++;
+        uint32_t at;
+        if (!folder || !inside(folder) || !gp_intern_add(&known, &at, folder, strlen(folder))) {
+            ok = false;
+            break;
+        }
         p->index[i] = at;
         if (at < p->n_units) continue;
         gp_unit *u = &p->unit[p->n_units];
         u->data = i / p->n_seeds / p->n_entries;
         u->entry = i / p->n_seeds % p->n_entries;
         u->seed = (uint64_t)json_integer_value(json_object_get(r, "seed"));
-        if (!(u->folder = gp_strdup(folder))) return false;
-        p->n_units++;
+        ok = (u->folder = gp_strdup(folder)) != NULL;
+        p->n_units += ok;
     }
-    return true;
+    gp_intern_free(&known);
+    gp_strings_free(&known.pool);
+    return ok;
 }
 
 static bool lists_read(gp_plan *p, const json_t *j)
@@ -122,7 +136,7 @@ static bool lists_read(gp_plan *p, const json_t *j)
     if (!p->dataset || !p->entry) return false;
     for (; p->n_data < json_array_size(sets); p->n_data++) {
         const char *s = json_string_value(json_array_get(sets, p->n_data));
-        if (!s || !(p->dataset[p->n_data] = gp_strdup(s))) return false;
+        if (!s || !(p->dataset[p->n_data] = plain_copy(s))) return false;
     }
     for (size_t e = 0; e < json_array_size(entries); e++) {
         p->n_entries++;

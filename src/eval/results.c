@@ -16,6 +16,8 @@ void gp_results_free(gp_results **r)
     for (size_t i = 0; i < (*r)->n_failed; i++) free((*r)->failure[i]);
     free((*r)->failure);
     free((*r)->cell);
+    free((*r)->any);
+    free((*r)->whole);
     gp_plan_free(&(*r)->plan);
     free(*r);
     *r = NULL;
@@ -116,16 +118,52 @@ static gopro_status read_cell(gp_results *r, size_t d, size_t e, size_t s, gopro
     return GOPRO_OK;
 }
 
+static size_t finished(const gp_results *r, size_t data, size_t entry)
+{
+    size_t n = 0;
+    for (size_t s = 0; s < r->plan->n_seeds; s++) n += gp_results_at(r, data, entry, s)->state == GP_CELL_DONE;
+    return n;
+}
+
+void gp_results_look_over(gp_results *r)
+{
+    const gp_plan *p = r->plan;
+    memset(r->any, 0, p->n_entries * sizeof *r->any);
+    for (size_t e = 0; e < p->n_entries; e++)
+        for (size_t d = 0; d < p->n_data; d++) r->any[e] = r->any[e] || finished(r, d, e) > 0;
+    for (size_t d = 0; d < p->n_data; d++) {
+        bool some = false, all = true;
+        for (size_t e = 0; e < p->n_entries; e++) {
+            some = some || r->any[e];
+            all = all && (!r->any[e] || finished(r, d, e) == p->n_seeds);
+        }
+        r->whole[d] = some && all;
+    }
+}
+
+#define MAX_CELLS ((size_t)1 << 19)
+
 gopro_status gp_results_load(gp_results **r, const char *out, const char *name, gopro_error *err)
 {
     gp_results *x = calloc(1, sizeof *x);
     *r = x;
     gopro_status st = x ? gp_plan_read(&x->plan, out, name, err) : gp_fail_nomem(err, sizeof *x, "results");
-    if (st == GOPRO_OK && !(x->cell = calloc(x->plan->n_data * x->plan->n_entries * x->plan->n_seeds, sizeof *x->cell)))
-        st = gp_fail_nomem(err, 0, "results");
-    for (size_t d = 0; st == GOPRO_OK && d < x->plan->n_data; d++)
-        for (size_t e = 0; st == GOPRO_OK && e < x->plan->n_entries; e++)
-            for (size_t s = 0; st == GOPRO_OK && s < x->plan->n_seeds; s++) st = read_cell(x, d, e, s, err);
-    if (st != GOPRO_OK) gp_results_free(r);
+    const gp_plan *p = st == GOPRO_OK ? x->plan : NULL;
+    if (p && p->n_data > MAX_CELLS / p->n_entries / p->n_seeds)
+        st = gp_fail(err, GOPRO_E_INVALID, "%s/%s/plan.json: %zu datasets, %zu entries and %zu seeds are more than %zu results", out, name,
+                     p->n_data, p->n_entries, p->n_seeds, MAX_CELLS);
+    if (st == GOPRO_OK) {
+        x->cell = calloc(p->n_data * p->n_entries * p->n_seeds, sizeof *x->cell);
+        x->any = calloc(p->n_entries, sizeof *x->any);
+        x->whole = calloc(p->n_data, sizeof *x->whole);
+        if (!x->cell || !x->any || !x->whole) st = gp_fail_nomem(err, 0, "results");
+    }
+    for (size_t d = 0; st == GOPRO_OK && d < p->n_data; d++)
+        for (size_t e = 0; st == GOPRO_OK && e < p->n_entries; e++)
+            for (size_t s = 0; st == GOPRO_OK && s < p->n_seeds; s++) st = read_cell(x, d, e, s, err);
+    if (st == GOPRO_OK)
+        gp_results_look_over(x);
+    else
+        gp_results_free(r);
     return st;
 }

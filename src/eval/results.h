@@ -21,6 +21,8 @@ typedef struct gp_cell {
 typedef struct gp_results {
     gp_plan *plan;
     gp_cell *cell; /* [n_data][n_entries][n_seeds] */
+    bool *any;     /* [n_entries]: it has a result on some dataset */
+    bool *whole;   /* [n_data]: every entry with a result at all has every seed of it */
     char **failure;
     size_t n_failed;
     gopro_status first_failure;
@@ -29,6 +31,8 @@ typedef struct gp_results {
 /* From OUT/<name>/plan.json and the run folders; nothing is computed. */
 gopro_status gp_results_load(gp_results **r, const char *out, const char *name, gopro_error *err);
 void gp_results_free(gp_results **r);
+/* Fills any and whole from the cells; gp_results_load has done it. */
+void gp_results_look_over(gp_results *r);
 const gp_cell *gp_results_at(const gp_results *r, size_t data, size_t entry, size_t seed);
 
 /* Headline numbers of an entry: [0] base or accuracy, [1] new.  HM is that of the averaged base and new. */

@@ -80,6 +80,23 @@ static int divisor(int w, int h, uint32_t least, size_t max_bytes)
     return 1;
 }
 
+#define MAX_SCANNED      ((uint64_t)1 << 33) /* pixels times scans: some ten seconds */
+#define MAX_COEFFICIENTS ((uint64_t)1 << 30)
+
+/* A file of several scans is kept whole as coefficients of 16 bits, and every scan goes over all of them, however few bytes it has. */
+static gopro_status check_scans(int w, int h, const uint8_t *data, size_t size, gopro_error *err)
+{
+    uint64_t scans = 0;
+    const uint64_t pixels = (uint64_t)w * (uint64_t)h;
+    if (pixels < (uint64_t)1 << 24) return GOPRO_OK; /* bounded by the number of scans that the library allows, 500 */
+    for (const uint8_t *p = data, *end = data + size; (p = memchr(p, 0xff, (size_t)(end - p))) != NULL && ++p < end;) scans += *p == 0xda;
+    if (scans <= 2) return GOPRO_OK; /* the image and a preview */
+    if (scans * pixels <= MAX_SCANNED && pixels * 6 <= MAX_COEFFICIENTS) return GOPRO_OK;
+    return gp_fail(err, GOPRO_E_FORMAT,
+                   "JPEG: %ju scans of %d x %d pixels would take too much time or memory; save it again without progressive scans",
+                   (uintmax_t)scans, w, h);
+}
+
 gopro_status gp_jpeg_decode(gp_image *im, const uint8_t *data, size_t size, size_t max_bytes, uint32_t least, gopro_error *err)
 {
     if (size > (size_t)INT_MAX) return gp_fail(err, GOPRO_E_FORMAT, "JPEG: the file is larger than 2 GiB");
@@ -98,6 +115,7 @@ gopro_status gp_jpeg_decode(gp_image *im, const uint8_t *data, size_t size, size
         st = gp_fail(err, GOPRO_E_FORMAT, "JPEG: no image in the file");
         goto out;
     }
+    GP_CHECK(check_scans(w, h, data, size, err));
     const tjscalingfactor part = {1, divisor(w, h, least, max_bytes)};
     w = TJSCALED(w, part);
     h = TJSCALED(h, part);

@@ -83,7 +83,7 @@ static gopro_status read_curve(curve *c, const char *run, gopro_error *err)
     if (st == GOPRO_OK && !gp_path_exists(path))
         st = gp_fail(err, GOPRO_E_DATA, "'%s' holds no metrics.jsonl; it is no run that has trained", run);
     if (st == GOPRO_OK) st = gp_read_file(&text, &size, path, MAX_LOG, err);
-    for (size_t i = 0; i < size; i++) lines += text[i] == '\n';
+    for (size_t i = 1; i < size; i++) lines += text[i] == '\n' && text[i - 1] != '\n'; /* records, not blank lines */
     c->epoch = malloc(lines * sizeof *c->epoch);
     c->loss = malloc(lines * sizeof *c->loss);
     c->accuracy = malloc(lines * sizeof *c->accuracy);

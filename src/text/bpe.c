@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "text/text_internal.h"
 
 /* ---- the byte alphabet ---- */
@@ -38,15 +39,13 @@ int gp_bpe_byte_of(uint32_t codepoint)
 
 static size_t hash_bytes(const uint8_t *s, size_t len, bool end_of_word)
 {
-    uint64_t h = 14695981039346656037u ^ (uint64_t)end_of_word;
-    for (size_t i = 0; i < len; i++) h = (h ^ s[i]) * 1099511628211u;
-    return (size_t)(h ^ h >> 32);
+    return (size_t)gp_hash(s, len) ^ (size_t)end_of_word;
 }
 
 static size_t hash_pair(uint32_t left, uint32_t right)
 {
-    const uint64_t h = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
-    return (size_t)(h >> 20 ^ h >> 44);
+    const uint32_t pair[2] = {left, right};
+    return (size_t)gp_hash(pair, sizeof pair);
 }
 
 size_t gp_bpe_text(const gp_bpe *b, uint32_t symbol, const uint8_t **s)

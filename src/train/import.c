@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -73,6 +74,19 @@ static void remove_folder(const char *folder)
     rmdir(folder);
 }
 
+/* A new one: what has the name already is a left-over, or a link that somebody put there to have other files overwritten. */
+static gopro_status make_folder(const char *folder, gopro_error *err)
+{
+    const char *slash = strrchr(folder, '/');
+    char *up = slash && slash > folder ? gp_sprintf("%.*s", (int)(slash - folder), folder) : NULL;
+    if (slash > folder && !up) return gp_fail_nomem(err, strlen(folder), "a path");
+    gopro_status st = up ? gp_mkdirs(up, err) : GOPRO_OK;
+    free(up);
+    if (st != GOPRO_OK) return st;
+    if (unlink(folder) != 0 && (errno == EISDIR || errno == EPERM)) remove_folder(folder);
+    return mkdir(folder, 0777) == 0 ? GOPRO_OK : gp_fail_errno(err, "could not create", folder);
+}
+
 static gopro_status check_free(const char *out, gopro_error *err)
 {
     char **names;
@@ -93,7 +107,7 @@ gopro_status gp_import_write(gp_clip_weights *w, const gp_tokenizer *t, const ch
     if (w->found.recorded[0]) GP_TRY(gp_clip_verify(w, err)); /* loading took the record's word; a new record must not repeat it */
     GP_TRY(gp_clip_intact(w, err));
     char *final = gp_sprintf("%.*s", (int)n, out), *tmp = gp_sprintf("%.*s.tmp.%ld", (int)n, out, (long)getpid());
-    gopro_status st = final && tmp ? gp_mkdirs(tmp, err) : gp_fail_nomem(err, n, "a path");
+    gopro_status st = final && tmp ? make_folder(tmp, err) : gp_fail_nomem(err, n, "a path");
     if (st == GOPRO_OK) {
         st = gp_clip_export(w, tmp, dtype, hash, log, err);
         /* A source cut off meanwhile looks like an output that cannot be written. */

@@ -87,10 +87,7 @@ void gp_prompt_info_free(gp_prompt_info *i)
 
 static bool plain(const char *s)
 {
-    if (!*s) return false;
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f) return false;
-    return true;
+    return *s && gp_text_is_plain(s, strlen(s));
 }
 
 static gopro_status read_classes(gp_prompt_info *info, const char *path, const char *json, gopro_error *err)

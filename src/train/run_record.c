@@ -197,7 +197,7 @@ gopro_status gp_run_record_options(gp_options *o, const char *run, const char *d
 {
     static const char *const model[] = {"precision", "model.activation", "model.v_heads", "model.t_heads", "data.scaled_decode"};
     static const char *const model_file[] = {"model.tokenizer"};
-    static const char *const own[] = {"data.split_seed", "data.skip_bad"}, *const own_file[] = {"data.class_names", "data.any_path"};
+    static const char *const own[] = {"data.split_seed", "data.skip_bad"}, *const own_file[] = {"data.class_names"};
     json_t *j;
     GP_TRY(read_record(&j, run, err));
     const json_t *identity = json_object_get(j, "identity"), *with = json_object_get(j, "read_with");

@@ -278,6 +278,16 @@ static gopro_status only_file(char **path, const char *folder, gopro_error *err)
     return GOPRO_OK;
 }
 
+/* Links make thousands of shards out of one file. */
+static gopro_status check_twice(const gp_tensors *t, const char *index, gopro_error *err)
+{
+    const gp_stamp *last = &t->stamp[t->n_file - 1];
+    for (size_t i = 0; i + 1 < t->n_file; i++)
+        if (t->stamp[i].inode == last->inode && t->stamp[i].device == last->device)
+            return gp_fail(err, GOPRO_E_FORMAT, "%s: the shards '%s' and '%s' are one file", index, t->file[i], t->file[t->n_file - 1]);
+    return GOPRO_OK;
+}
+
 static gopro_status add_shards(gp_tensors *t, const char *folder, const char *index, gopro_error *err)
 {
     gp_shards s = {0};
@@ -285,6 +295,7 @@ static gopro_status add_shards(gp_tensors *t, const char *folder, const char *in
     for (size_t i = 0; i < s.n_file && st == GOPRO_OK; i++) {
         char *path = gp_path_join(folder, s.file[i]);
         st = path ? add_file(t, path, err) : gp_fail_nomem(err, strlen(folder), "a path");
+        if (st == GOPRO_OK) st = check_twice(t, index, err);
         free(path);
     }
     if (st == GOPRO_OK) st = gp_tensors_sort(t, index, err);

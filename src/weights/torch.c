@@ -8,7 +8,7 @@
 #include "weights/torch_storage.h"
 #include "weights/torch_types.h"
 
-enum { MAX_DEPTH = 64, MAX_VISITS = 1 << 20, MAX_NAME = 512, MAX_PICKLE = 64 << 20 };
+enum { MAX_DEPTH = 64, MAX_VISITS = 1 << 20, MAX_NAME = 512, MAX_TEXT = 32 << 20, MAX_PICKLE = 64 << 20 };
 
 /* A tensor whose numbers do not lie in order. */
 typedef struct strided {
@@ -21,7 +21,7 @@ typedef struct walk {
     gp_torch_storages *storages;
     const char *label;
     gopro_error *err;
-    size_t visits;
+    size_t visits, text; /* names seen, and their bytes */
     gp_torch_span *span; /* of every tensor, to find overlaps */
     size_t n_span, cap_span;
     strided *view; /* copied once nothing overlaps: until then a small file may announce any number of copies */
@@ -202,6 +202,8 @@ static gopro_status collect(walk *w, uint32_t dict, const char *prefix, int dept
             return bad(w, prefix, "a name beside it is no text or too long");
         int n = snprintf(name, sizeof name, "%s%s%.*s", prefix, *prefix ? "." : "", (int)key->i, key->s);
         if (n < 0 || (size_t)n >= sizeof name) return bad(w, prefix, "the names within it are too long");
+        w->text += (size_t)n;
+        if (w->text > MAX_TEXT) return bad(w, prefix, "the names of its tensors are longer than any list of weights needs");
         GP_TRY(collect_value(w, p->cell[c].value, name, depth));
     }
     return GOPRO_OK;

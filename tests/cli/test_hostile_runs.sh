@@ -183,5 +183,35 @@ expect 0 'HM' "$gopro" train --model m --data "$name" --out named --subset base 
 expect 0 'already done' "$gopro" train --model m --data "$name" --out named --subset base $few
 expect 0 'average' "$gopro" protocol b2n --quiet --model m --data "$name,d" --out long --seeds 1 --methods coop $few
 check "a report is not UTF-8" python3 -c 'import glob; [open(f, encoding="utf-8").read() for f in glob.glob("long/b2n/*")]'
+# Links that somebody put where files are about to be made: what they lead to is not touched.
+mkdir prey && echo prey >prey/file
+expect 0 '' bash -c 'ln -s ../prey/file "run/curves.svg.tmp.$$" && exec "$0" curves run' "$gopro"
+expect 0 '' bash -c 'ln -s prey "reborn.tmp.$$" && exec "$0" import m reborn' "$gopro"
+check "an import went through a link" test "$(ls prey)" = file -a ! -L reborn -a -s reborn/model.safetensors
+check "a file was written through a link" test "$(cat prey/file)" = prey
+mkdir linked && ln -s ../prey/lock linked/.lock
+expect 1 "could not open 'linked/.lock'" "$gopro" train --model m --data d --out linked --subset base $few
+check "a lock was made through a link" test ! -e prey/lock
+rm -r linked
+
+# Texts of a plan reach the terminal as plain text.
+cp p/b2n/plan.json kept && python3 - <<'PY'
+import json
+j = json.load(open("kept"))
+j["title"] = "\x1b]0;owned\x07 \x9b31m"
+json.dump(j, open("p/b2n/plan.json", "w"))
+PY
+expect 0 'average' "$gopro" report p b2n
+check "an escape sequence reached the terminal" python3 -c 'assert not any(c < " " and c != "\n" or "\x7f" <= c < "\xa0" for c in open("both.txt", encoding="utf-8").read())'
+mv kept p/b2n/plan.json
+mkdir -p root/$'a\033[31mb' && "$gopro" data list root >out.txt
+check "a folder's name reached the terminal as it is" sh -c '! grep -q "$(printf "\\033")" out.txt'
+
+# Time and memory that a few bytes would take.
+{ for i in $(seq 1000); do echo "%TAG !t$i! tag:x,$i:"; done; echo '---'; echo 'shots: 2'; } >tags.yaml
+expect 2 "tags.yaml: more than 16 lines begin with '%'" "$gopro" zeroshot --model m --data d --config tags.yaml
+expect 4 "names of its tensors are longer than any list of weights needs" "$gopro" import "$source_dir/fuzz/corpus/torch/names_dag.pt" refused
+mkdir -p scans/a scans/b && cp "$source_dir/fuzz/corpus/decode/scans.jpg" scans/a/1.jpg && cp scans/a/1.jpg scans/b/1.jpg
+expect 3 "JPEG: [0-9]+ scans of [0-9]+ x [0-9]+ pixels would take too much time or memory" "$gopro" data check scans
 no_leftovers .
 finish

@@ -122,6 +122,10 @@ expect 0 '^heads +by width / 64, but 16 in the image tower as in open_clip' "$go
 check "16 heads" grep -q '^image tower .*width 1280, 16 heads' out.txt
 rm -r huge.safetensors r17
 
+# One file is one shard.
+cp -r hf_sharded onefile && (cd onefile && set -- model-*.safetensors && rm "$2" && ln -s "$1" "$2")
+expect 4 "the shards '.*' and '.*' are one file" "$gopro" import onefile refused
+
 # Names that are no UTF-8, and what a checkpoint calls itself, are shown as plain text.
 cp openai_state/ViT.pt $'caf\xe9.pt'
 expect 0 '' "$gopro" import $'caf\xe9.pt' $'out\xe9' model.tokenizer=hf --json

@@ -31,7 +31,9 @@ static inline gp_results *results_make(gp_protocol protocol, const char *const *
     p->entry = calloc(n_entries, sizeof *p->entry);
     p->dataset = calloc(n_data, sizeof *p->dataset);
     r->cell = calloc(n_data * n_entries * n_seeds, sizeof *r->cell);
-    assert(p->entry && p->dataset && r->cell);
+    r->any = calloc(n_entries, sizeof *r->any);
+    r->whole = calloc(n_data, sizeof *r->whole);
+    assert(p->entry && p->dataset && r->cell && r->any && r->whole);
     for (; p->n_entries < n_entries; p->n_entries++) {
         const char *bar = strchr(entry[p->n_entries], '|');
         gp_entry *e = &p->entry[p->n_entries];
@@ -66,6 +68,7 @@ static inline void results_set(gp_results *r, size_t d, size_t e, size_t s, doub
     c->score[1] =
         (gp_scores){.n = 10, .K = 2, .accuracy = novel, .class_mean = novel, .macro_f1 = novel - 1, .ece = 7, .nll = 2, .brier = 0.7};
     c->cost = (gp_cost){.any = true, .train_s = 10.0 * (double)e, .test_s = 1, .peak_mib = 100 + e, .parameters = 1000 * e};
+    gp_results_look_over(r);
 }
 
 #endif

@@ -15,10 +15,42 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/sha256.h"
 #include "base/str.h"
+
+/* Python 3.11 hashes bytes by SipHash-1-3; with PYTHONHASHSEED=0 its key is zero. */
+static void test_siphash(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t hash;
+    } known[] = {{"a", 0x407448d2b89b1813u},
+                 {"abc", 0xc03bc3a0042630f2u},
+                 {"abcdefg", 0x6db12aae9070f506u},
+                 {"abcdefgh", 0x3f7b849c0b8e35eau},
+                 {"a photo of a cat", 0x68f1d5faabc3c26cu}};
+    const uint64_t zero[2] = {0, 0}, other[2] = {0, 1};
+    for (size_t i = 0; i < GP_COUNT(known); i++) {
+        assert_int_equal(gp_siphash(zero, known[i].text, strlen(known[i].text)), known[i].hash);
+        assert_int_not_equal(gp_siphash(other, known[i].text, strlen(known[i].text)), known[i].hash);
+    }
+    assert_int_equal(gp_hash("abc", 3), gp_hash("abc", 3));
+    assert_int_not_equal(gp_hash("abc", 3), gp_hash("abd", 3));
+}
+
+static void test_plain(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"", "cat", "caf\xC3\xA9", "\xC2\xA0", "\xE6\x97\xA5"}, *const bad[] = {"a\n", "\x1b[31m", "\x7f",
+                                                                                                              "\xC2\x9B"
+                                                                                                              "31m"};
+    for (size_t i = 0; i < GP_COUNT(good); i++) assert_true(gp_text_is_plain(good[i], strlen(good[i])));
+    for (size_t i = 0; i < GP_COUNT(bad); i++) assert_false(gp_text_is_plain(bad[i], strlen(bad[i])));
+}
 
 static void test_str(void **state)
 {
@@ -273,9 +305,9 @@ static void test_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_real),   cmocka_unit_test(test_json),   cmocka_unit_test(test_plain_text),
-        cmocka_unit_test(test_cat),    cmocka_unit_test(test_str),    cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_sha256), cmocka_unit_test(test_errors), cmocka_unit_test(test_log),
+        cmocka_unit_test(test_real),    cmocka_unit_test(test_json),   cmocka_unit_test(test_plain_text), cmocka_unit_test(test_cat),
+        cmocka_unit_test(test_siphash), cmocka_unit_test(test_plain),  cmocka_unit_test(test_str),        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_sha256),  cmocka_unit_test(test_errors), cmocka_unit_test(test_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,7 +106,7 @@ static void test_table_errors(void **state)
     refuse_table("path,label\na,\n", "the class of 'a' is empty");
     refuse_table("path,label\na,caf\xe9\n", "not valid UTF-8");
     refuse_table("path,label\n\xe9,cafe\n", "not valid UTF-8");
-    refuse_table("path,label\na,\"x\ny\"\n", "control character 10");
+    refuse_table("path,label\na,\"x\ny\"\n", "a control character");
     refuse_table("path,label,split\na,b,trian\n", "none of train, val and test");
     refuse_table("path,label,split\na,b,train\nc,d,\n", "1 images are in no split, for example 'c'");
     refuse_table("path,label\n1.jpg,a\n1.jpg,b\n", "listed under two classes, 'a' and 'b'");
