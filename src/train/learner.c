@@ -76,11 +76,12 @@ static gopro_status word_context(gp_learner *l, size_t M, gopro_error *err)
     return GOPRO_OK;
 }
 
-static gopro_status start_parameters(gp_learner *l, gopro_error *err)
+static gopro_status start_parameters(gp_learner *l, gp_learner_fits *fits, void *user, gopro_error *err)
 {
     l->p = gp_params_create();
     if (!l->p) return gp_fail_nomem(err, 0, "parameters");
     GP_TRY(l->method->declare(l->p, &l->setup, err));
+    if (fits) GP_TRY(fits(user, l, err));
     GP_TRY(gp_params_finish(l->p, (uint64_t)gp_opt_int(l->opt, "seed"), err));
     if (!gp_param_exists(l->p, "ctx")) return GOPRO_OK;
     gp_var ctx = gp_param(l->p, "ctx");
@@ -126,6 +127,12 @@ static gopro_status keep_names(gp_learner *l, const char *const *class_name, siz
 gopro_status gp_learner_create(gp_learner **l, gp_backbone *b, const gp_options *o, const char *const *class_name, size_t K,
                                gopro_error *err)
 {
+    return gp_learner_create_if(l, b, o, class_name, K, NULL, NULL, err);
+}
+
+gopro_status gp_learner_create_if(gp_learner **l, gp_backbone *b, const gp_options *o, const char *const *class_name, size_t K,
+                                  gp_learner_fits *fits, void *user, gopro_error *err)
+{
     *l = NULL;
     gopro_status st;
     gp_learner *x = calloc(1, sizeof *x);
@@ -148,7 +155,7 @@ gopro_status gp_learner_create(gp_learner **l, gp_backbone *b, const gp_options 
     }
     GP_CHECK(keep_names(x, class_name, K, err));
     x->setup = gp_setup_make(x->method, b->model, x->opt, M, K, x->word_ctx);
-    if (x->method->declare) GP_CHECK(start_parameters(x, err));
+    if (x->method->declare) GP_CHECK(start_parameters(x, fits, user, err));
     GP_CHECK(gp_tape_create(&x->tape, b->compute, err));
 out:
     if (st == GOPRO_OK)

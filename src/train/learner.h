@@ -29,6 +29,10 @@ gopro_status gp_options_settle(gp_options *o, const gp_tokenizer *t, bool all_cl
  * values from option seed. */
 gopro_status gp_learner_create(gp_learner **l, gp_backbone *b, const gp_options *o, const char *const *class_name, size_t K,
                                gopro_error *err);
+/* The same, if `fits` says so once the method has declared its tensors, and before they take memory. */
+typedef gopro_status gp_learner_fits(void *user, const gp_learner *l, gopro_error *err);
+gopro_status gp_learner_create_if(gp_learner **l, gp_backbone *b, const gp_options *o, const char *const *class_name, size_t K,
+                                  gp_learner_fits *fits, void *user, gopro_error *err);
 void gp_learner_free(gp_learner **l);
 bool gp_learner_trains(const gp_learner *l);   /* false: zero-shot */
 size_t gp_learner_epochs(const gp_learner *l); /* 0 without learnable numbers: a cache alone is not trained */

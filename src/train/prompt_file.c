@@ -142,21 +142,45 @@ static gopro_status other_shape(const size_t *shape, size_t rank, const gp_param
     return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' has shape [%s], expected [%s]", path, in->name, have, want);
 }
 
-static gopro_status read_tensors(gp_learner *l, const gp_safetensors *f, const char *path, gopro_error *err)
+typedef struct source {
+    const gp_safetensors *f;
+    const char *path;
+} source;
+
+#define MAX_UNKEPT ((size_t)1 << 27) /* numbers that only training needs: their size is an option's word, no file's */
+
+/* The options in the file's metadata say what the tensors are like; before they take any memory, the file must have them. */
+static gopro_status has_tensors(void *user, const gp_learner *l, gopro_error *err)
+{
+    const source *s = user;
+    size_t unkept = 0;
+    for (size_t i = 0; i < gp_params_count(l->p); i++) {
+        const gp_param_info *in = gp_params_info(l->p, i);
+        if (!kept(l, in->name)) {
+            unkept = in->count > MAX_UNKEPT - unkept ? MAX_UNKEPT : unkept + in->count;
+            continue;
+        }
+        const gp_tensor *t = gp_safetensors_find(s->f, in->name);
+        if (!t) return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' is missing", s->path, in->name);
+        bool same = t->rank == in->rank;
+        for (size_t d = 0; same && d < in->rank; d++) same = t->shape[d] == in->shape[d];
+        if (!same) return other_shape(t->shape, t->rank, in, s->path, err);
+    }
+    if (unkept == MAX_UNKEPT)
+        return gp_fail(err, GOPRO_E_WEIGHTS, "%s: its options ask for more than %zu numbers that only training needs", s->path, MAX_UNKEPT);
+    return GOPRO_OK;
+}
+
+static gopro_status read_tensors(gp_learner *l, const source *s, gopro_error *err)
 {
     for (size_t i = 0; l->p && i < gp_params_count(l->p); i++) {
         const gp_param_info *in = gp_params_info(l->p, i);
         if (!kept(l, in->name)) continue;
-        const gp_tensor *t = gp_safetensors_find(f, in->name);
-        if (!t) return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' is missing", path, in->name);
-        bool same = t->rank == in->rank;
-        for (size_t d = 0; same && d < in->rank; d++) same = t->shape[d] == in->shape[d];
-        if (!same) return other_shape(t->shape, t->rank, in, path, err);
         const gp_var to = gp_param_at(l->p, i);
-        gopro_status st = gp_tensor_to_f32(to.v, t, err);
-        if (st != GOPRO_OK) return gp_fail_in(err, GOPRO_E_WEIGHTS, "%s", path);
+        gopro_status st = gp_tensor_to_f32(to.v, gp_safetensors_find(s->f, in->name), err);
+        if (st != GOPRO_OK) return gp_fail_in(err, GOPRO_E_WEIGHTS, "%s", s->path);
         if (!gp_all_finite(to.v, in->count))
-            return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' holds numbers that are not finite", path, in->name);
+            return gp_fail(err, GOPRO_E_WEIGHTS, "%s: tensor '%s' holds numbers that are not finite", s->path, in->name);
     }
     return GOPRO_OK;
 }
@@ -213,8 +237,9 @@ gopro_status gp_prompt_read(gp_learner **l, gp_prompt_info *info, gp_backbone *b
         goto out;
     }
     GP_CHECK(read_options(o, f, path, err));
-    GP_CHECK(gp_learner_create(l, b, o, (const char *const *)info->class_name, info->K, err));
-    GP_CHECK(read_tensors(*l, f, path, err));
+    source from = {f, path};
+    GP_CHECK(gp_learner_create_if(l, b, o, (const char *const *)info->class_name, info->K, has_tensors, &from, err));
+    GP_CHECK(read_tensors(*l, &from, err));
     const char *scale = gp_safetensors_meta(f, "logit_scale");
     if (!gp_logit_scale_parse(&(*l)->logit_scale, scale)) {
         st = gp_fail(err, GOPRO_E_WEIGHTS, "%s: the metadata's logit_scale is %s%s%s, expected a number above 0 and below 1e6", path,

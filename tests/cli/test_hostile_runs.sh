@@ -208,6 +208,21 @@ mkdir -p root/$'a\033[31mb' && "$gopro" data list root >out.txt
 check "a folder's name reached the terminal as it is" sh -c '! grep -q "$(printf "\\033")" out.txt'
 
 # Time and memory that a few bytes would take.
+expect 0 'HM' "$gopro" train --model m --data d --out slip --subset base $few method=slip
+python3 - <<'PY'
+import json, os, struct
+os.makedirs("greedy")
+for f in os.listdir("slip"):
+    if os.path.isfile("slip/" + f): os.link("slip/" + f, "greedy/" + f)
+b = open("slip/prompt.safetensors", "rb").read()
+n = struct.unpack("<Q", b[:8])[0]
+head = json.loads(b[8:8 + n])
+head["__metadata__"]["option.slip.mlp_dim"] = "65536"
+text = json.dumps(head).encode()
+os.remove("greedy/prompt.safetensors")
+open("greedy/prompt.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + b[8 + n:])
+PY
+expect 4 "its options ask for more than [0-9]+ numbers that only training needs" "$gopro" predict greedy d/test/*/000.png
 { for i in $(seq 1000); do echo "%TAG !t$i! tag:x,$i:"; done; echo '---'; echo 'shots: 2'; } >tags.yaml
 expect 2 "tags.yaml: more than 16 lines begin with '%'" "$gopro" zeroshot --model m --data d --config tags.yaml
 expect 4 "names of its tensors are longer than any list of weights needs" "$gopro" import "$source_dir/fuzz/corpus/torch/names_dag.pt" refused
