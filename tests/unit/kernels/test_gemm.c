@@ -119,6 +119,18 @@ static void mats_half(void **state)
     gp_compute_free(&c);
 }
 
+/* With AMX oneDNN cuts the sums of long bf16 rows by the number of rows of the call: there only the last bits may differ. */
+static void expect_rows(const kt_vec *z, const kt_vec *y, size_t n, bool exactly)
+{
+    double most = 0.0, apart = 0.0;
+    if (exactly) assert_memory_equal(z->p, y->p, n * sizeof *y->p);
+    for (size_t i = 0; i < n; i++) {
+        most = fmax(most, fabs((double)y->p[i]));
+        apart = fmax(apart, fabs((double)z->p[i] - (double)y->p[i]));
+    }
+    assert_true(most > 0.0 && apart <= 1e-5 * most);
+}
+
 /* A row's product does not depend on the rows beside it, so neither does a result on how rows were cut into blocks.  The layers of
  * ViT-B/16 and of the small CLIP. */
 static void rows_stand_alone(void **state)
@@ -126,6 +138,7 @@ static void rows_stand_alone(void **state)
     (void)state;
     static const size_t layer[][2] = {{2304, 768}, {768, 768}, {768, 3072}, {1536, 512}, {2048, 512},
                                       {576, 192},  {768, 192}, {192, 768},  {384, 128}};
+    const bool amx = (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx;
     gp_compute *c = compute(1, NULL);
     for (int p = 0; p < (has_bf16(c) ? 2 : 1); p++)
         for (size_t s = 0; s < 2 * GP_COUNT(layer); s++) {
@@ -146,7 +159,7 @@ static void rows_stand_alone(void **state)
                     gp_mat_bwd(m, c, 0, d, x.p, rows, false);
                 else
                     gp_mat_fwd(m, c, 0, d, x.p, NULL, rows, false);
-                if (i) assert_memory_equal(z.p, y.p, rows * to * sizeof *y.p);
+                if (i) expect_rows(&z, &y, rows * to, !(amx && p));
             }
             gp_mat_free(&m);
             kt_free(&w);
