@@ -100,8 +100,9 @@ static bool runs_read(gp_plan *p, const json_t *runs)
     size_t n = gp_plan_trained(p) * p->n_entries * p->n_seeds;
     p->unit = calloc(n, sizeof *p->unit);
     p->index = calloc(n, sizeof *p->index);
-    gp_intern known = {.pool = gp_strings_create()};
-    bool ok = p->unit && p->index && known.pool && json_array_size(runs) == n;
+    gp_strings *pool = gp_strings_create();
+    gp_intern known = {.pool = pool};
+    bool ok = p->unit && p->index && pool && json_array_size(runs) == n;
     for (size_t i = 0; ok && i < n; i++) {
         const json_t *r = json_array_get(runs, i);
         const char *folder = json_string_value(json_object_get(r, "folder"));
@@ -120,7 +121,7 @@ static bool runs_read(gp_plan *p, const json_t *runs)
         p->n_units += ok;
     }
     gp_intern_free(&known);
-    gp_strings_free(&known.pool);
+    gp_strings_free(&pool);
     return ok;
 }
 
