@@ -183,8 +183,9 @@ static void check_draws(const checker *c, const gp_known *k)
         tell(c, GP_FOUND_OK, "the 16-shot draws of seeds 1 to 3 are the published ones");
     else
         tell(c, GP_FOUND_OK,
-             "the 16-shot draws of seeds 1 to 3 have the published positions (which images stand there, nobody published: take the lists "
-             "as they come)");
+             "the 16-shot draws of seeds 1 to 3 have the published positions (which image stands where cannot be compared, as the hash of "
+             "the "
+             "published split is not known here: take the lists as they come)");
 }
 
 static const char *names_advice(const gp_known *k)
