@@ -392,7 +392,7 @@ expect 0 "extra: 2 classes" "$gopro" data check extra.tar
 : >dd/samples/4.png && echo cat >dd/samples/4.cls && tar cf empty.tar -C dd samples/0.png samples/0.cls samples/1.png samples/1.cls samples/4.cls samples/4.png
 expect 3 "the image 'samples/4.png' has 0 bytes; expected 1 to [0-9]+ .data.skip_bad=1 leaves it out" "$gopro" data check empty.tar
 expect 0 "'samples/4.png' has 0 bytes: skipped" "$gopro" data check empty.tar data.skip_bad=1
-xz -k extra.tar && bzip2 -k extra.tar
+xz -k extra.tar && printf 'BZh91AY&SY' >extra.tar.bz2 # its first bytes decide; bzip2 itself may not be there
 expect 3 "extra.tar.xz' is compressed; unpack it with unxz first" "$gopro" data check extra.tar.xz
 expect 3 "extra.tar.bz2' is compressed; unpack it with bunzip2 first" "$gopro" data check extra.tar.bz2
 
