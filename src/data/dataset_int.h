@@ -130,7 +130,8 @@ void gp_path_tidy(char *p);         /* without "." and doubled "/", so that a fi
 bool gp_path_inside(const char *p); /* relative, not empty, without a '..' component */
 gopro_status gp_path_check(const gp_ds_build *b, const char *p, gopro_error *err); /* the same, unless the rules allow any path */
 bool gp_utf8_ok(const char *s, size_t n);
-/* Visible names of a folder, sorted bytewise, folders and others apart; free both with gp_list_free. */
+/* Names of a folder, sorted bytewise, folders and others apart, without hidden ones and what systems leave there (Thumbs.db, __MACOSX);
+ * free both with gp_list_free. */
 gopro_status gp_list_apart(char ***folders, size_t *n_folders, char ***files, size_t *n_files, const char *path, gopro_error *err);
 
 /* SHA-256 of the indices "a,b,c". */

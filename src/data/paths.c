@@ -125,6 +125,18 @@ static bool entry_is_folder(const char *folder, const struct dirent *e)
     return is;
 }
 
+/* What file managers, network disks and file systems leave beside one's own files. */
+static bool left_by_system(const char *name)
+{
+    static const char *const known[] = {"Thumbs.db", "ehthumbs.db", "desktop.ini", "Icon\r",
+                                        "__MACOSX",  "@eaDir",      "#recycle",    "lost+found"};
+    static const char from_web[] = ":Zone.Identifier"; /* a stream of NTFS, as a file of its own */
+    for (size_t i = 0; i < GP_COUNT(known); i++)
+        if (strcasecmp(name, known[i]) == 0) return true;
+    const size_t n = strlen(name), m = sizeof from_web - 1;
+    return n > m && strcmp(name + n - m, from_web) == 0;
+}
+
 gopro_status gp_list_apart(char ***folders, size_t *n_folders, char ***files, size_t *n_files, const char *path, gopro_error *err)
 {
     *folders = *files = NULL;
@@ -137,7 +149,7 @@ gopro_status gp_list_apart(char ***folders, size_t *n_folders, char ***files, si
         return gp_fail_in(err, GOPRO_E_DATA, "dataset");
     }
     for (struct dirent *e; st == GOPRO_OK && (errno = 0, e = readdir(d));) {
-        if (e->d_name[0] == '.') continue;
+        if (e->d_name[0] == '.' || left_by_system(e->d_name)) continue;
         if (!append(entry_is_folder(path, e) ? &in : &out, e->d_name)) st = gp_fail_nomem(err, in.cap + out.cap, "a folder's list");
     }
     if (st == GOPRO_OK && errno) {

@@ -93,6 +93,10 @@ static void test_flat(void **state)
     folder_text(root, "README.txt", "files above the classes are ignored");
     folder_text(root, "dog/.hidden", "x");
     folder_text(root, ".git/config", "x");
+    /* What systems leave behind is neither a class nor a fault. */
+    static const char *const left[] = {"Thumbs.db",  "dog/thumbs.db",  "dog/Desktop.ini",  "dog/0.png:Zone.Identifier",
+                                       "dog/Icon\r", "__MACOSX/0.png", "dog/@eaDir/0.png", "lost+found/0.png"};
+    for (size_t i = 0; i < GP_COUNT(left); i++) folder_text(root, left[i], "x");
     gp_dataset *d = open_ok(NULL, NULL);
     assert_int_equal(d->n_classes, 3);
     assert_string_equal(d->class_name[0], "Cat"); /* bytewise */
