@@ -259,7 +259,9 @@ bool gp_tensors_standard_name(const char *path)
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     for (size_t i = 0; i < GP_COUNT(offered); i++)
         if (strcmp(name, offered[i].name) == 0) return true;
-    return false;
+    /* model.fp16.safetensors: Hugging Face's name of a variant. */
+    return (strncmp(name, "model.", 6) == 0 && ends(name, ".safetensors")) ||
+           (strncmp(name, "pytorch_model.", 14) == 0 && ends(name, ".bin"));
 }
 
 /* A folder without any of the usual names, but with one weights file: *path is that file, NULL if there is none or more than one. */
@@ -270,7 +272,9 @@ static gopro_status only_file(char **path, const char *folder, gopro_error *err)
     *path = NULL;
     GP_TRY(gp_list_dir(&names, &n, folder, err));
     for (size_t i = 0; i < n; i++) {
-        if (!ends(names[i], ".pt") && !ends(names[i], ".pth") && !ends(names[i], ".bin") && !ends(names[i], ".safetensors")) continue;
+        if (!ends(names[i], ".pt") && !ends(names[i], ".pth") && !ends(names[i], ".bin") && !ends(names[i], ".ckpt") &&
+            !ends(names[i], ".safetensors"))
+            continue;
         free(*path);
         *path = found++ ? NULL : gp_path_join(folder, names[i]);
     }

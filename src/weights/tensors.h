@@ -36,7 +36,7 @@ void gp_tensors_drop_pages(const gp_tensors *t); /* the files' pages leave memor
 gopro_status gp_tensors_check(const gp_tensors *t, gopro_error *err);
 /* Reads everything that came with a checksum (PyTorch's zip archives): WEIGHTS error if it does not fit. */
 gopro_status gp_tensors_intact(const gp_tensors *t, gopro_error *err);
-bool gp_tensors_standard_name(const char *path); /* is it one of the names that a folder is searched for? */
+bool gp_tensors_standard_name(const char *path); /* one that a folder is searched for, or a variant's (model.fp16.safetensors)? */
 
 /* Recognises the layout by its names and gives every tensor the name and shape that Hugging Face's CLIPModel has (METHODS 1.7): q, k and v
  * separate, projections [out, in].  What belongs to no CLIP keeps its name.  Error: no CLIP, a ResNet, a tower of another library. */

@@ -122,6 +122,12 @@ expect 0 '^heads +by width / 64, but 16 in the image tower as in open_clip' "$go
 check "16 heads" grep -q '^image tower .*width 1280, 16 heads' out.txt
 rm -r huge.safetensors r17
 
+# A variant's file, as Hugging Face names it, belongs to the configuration beside it; a file of any other name speaks for itself.
+mkdir variant && cp hf/*.json hf/*.txt variant && cp hf/model.safetensors variant/model.fp16.safetensors
+expect 0 '^activation     QuickGELU \(hidden_act in config.json' "$gopro" import variant/model.fp16.safetensors r_variant
+mv variant/model.fp16.safetensors variant/mine.safetensors
+expect 0 "warning: no config.json belongs to .*mine.safetensors" "$gopro" import variant/mine.safetensors r_mine model.v_heads=2 model.t_heads=2
+
 # One file is one shard.
 cp -r hf_sharded onefile && (cd onefile && set -- model-*.safetensors && rm "$2" && ln -s "$1" "$2")
 expect 4 "the shards '.*' and '.*' are one file" "$gopro" import onefile refused
