@@ -38,33 +38,34 @@ typedef struct magic {
     size_t at, len;
     const char *bytes, *name;
     kind kind;
+    const char *to_do; /* about what we do not decode */
 } magic;
 
 /* What we decode comes first; the rest only serves the message. */
 static const magic magics[] = {
-    {0, 3, "\xff\xd8\xff", "JPEG", KIND_JPEG},
-    {0, 8, "\x89PNG\r\n\x1a\n", "PNG", KIND_PNG},
-    {8, 4, "WEBP", "WebP", KIND_WEBP},
-    {0, 4, "GIF8", "GIF", KIND_GIF},
-    {0, 4, "II*\0", "a TIFF image", KIND_UNKNOWN},
-    {0, 4, "MM\0*", "a TIFF image", KIND_UNKNOWN},
-    {0, 2, "BM", "a BMP image", KIND_UNKNOWN},
-    {4, 8, "ftypavif", "an AVIF image", KIND_UNKNOWN},
-    {4, 7, "ftyphei", "a HEIC image", KIND_UNKNOWN},
-    {4, 8, "ftypmif1", "a HEIF image", KIND_UNKNOWN},
-    {4, 4, "ftyp", "an MP4-like file", KIND_UNKNOWN},
-    {0, 12, "\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 image", KIND_UNKNOWN},
-    {0, 2, "\xff\x0a", "a JPEG XL image", KIND_UNKNOWN},
-    {0, 4, "8BPS", "a Photoshop file", KIND_UNKNOWN},
-    {0, 4, "%PDF", "a PDF file", KIND_UNKNOWN},
-    {0, 4, "PK\3\4", "a zip archive", KIND_UNKNOWN},
-    {0, 2, "\x1f\x8b", "gzip-compressed data", KIND_UNKNOWN},
-    {0, 4, "<svg", "an SVG drawing", KIND_UNKNOWN},
-    {0, 5, "<?xml", "XML or SVG text", KIND_UNKNOWN},
-    {0, 9, "<!DOCTYPE", "a web page", KIND_UNKNOWN},
-    {0, 9, "<!doctype", "a web page", KIND_UNKNOWN},
-    {0, 5, "<html", "a web page", KIND_UNKNOWN},
-    {0, 23, "version https://git-lfs", "a Git LFS pointer instead of the file", KIND_UNKNOWN},
+    {0, 3, "\xff\xd8\xff", "JPEG", KIND_JPEG, NULL},
+    {0, 8, "\x89PNG\r\n\x1a\n", "PNG", KIND_PNG, NULL},
+    {8, 4, "WEBP", "WebP", KIND_WEBP, NULL},
+    {0, 4, "GIF8", "GIF", KIND_GIF, NULL},
+    {0, 4, "II*\0", "a TIFF image", KIND_UNKNOWN, "convert it"},
+    {0, 4, "MM\0*", "a TIFF image", KIND_UNKNOWN, "convert it"},
+    {0, 2, "BM", "a BMP image", KIND_UNKNOWN, "convert it"},
+    {4, 8, "ftypavif", "an AVIF image", KIND_UNKNOWN, "convert it"},
+    {4, 7, "ftyphei", "a HEIC image", KIND_UNKNOWN, "convert it"},
+    {4, 8, "ftypmif1", "a HEIF image", KIND_UNKNOWN, "convert it"},
+    {4, 4, "ftyp", "an MP4-like file", KIND_UNKNOWN, "convert it"},
+    {0, 12, "\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 image", KIND_UNKNOWN, "convert it"},
+    {0, 2, "\xff\x0a", "a JPEG XL image", KIND_UNKNOWN, "convert it"},
+    {0, 4, "8BPS", "a Photoshop file", KIND_UNKNOWN, "convert it"},
+    {0, 4, "%PDF", "a PDF file", KIND_UNKNOWN, "convert it"},
+    {0, 4, "PK\3\4", "a zip archive", KIND_UNKNOWN, "unpack it"},
+    {0, 2, "\x1f\x8b", "gzip-compressed data", KIND_UNKNOWN, "unpack it"},
+    {0, 4, "<svg", "an SVG drawing", KIND_UNKNOWN, "convert it"},
+    {0, 5, "<?xml", "XML or SVG text", KIND_UNKNOWN, "convert it"},
+    {0, 9, "<!DOCTYPE", "a web page", KIND_UNKNOWN, "fetch the image again"},
+    {0, 9, "<!doctype", "a web page", KIND_UNKNOWN, "fetch the image again"},
+    {0, 5, "<html", "a web page", KIND_UNKNOWN, "fetch the image again"},
+    {0, 23, "version https://git-lfs", "a Git LFS pointer instead of the file", KIND_UNKNOWN, "fetch it with git lfs pull"},
 };
 
 static const magic *find_magic(const uint8_t *data, size_t size)
@@ -87,7 +88,7 @@ static bool looks_like_text(const uint8_t *data, size_t size)
 static gopro_status fail_unknown(gopro_error *err, const uint8_t *data, size_t size, const magic *m)
 {
     if (size == 0) return gp_fail(err, GOPRO_E_FORMAT, "the file is empty; expected a JPEG, PNG, WebP or GIF image");
-    if (m) return gp_fail(err, GOPRO_E_FORMAT, "the bytes look like %s; expected JPEG, PNG, WebP or GIF: convert it", m->name);
+    if (m) return gp_fail(err, GOPRO_E_FORMAT, "the bytes look like %s; expected JPEG, PNG, WebP or GIF: %s", m->name, m->to_do);
     if (looks_like_text(data, size))
         return gp_fail(err, GOPRO_E_FORMAT, "the bytes look like text; expected a JPEG, PNG, WebP or GIF image");
     return gp_fail(err, GOPRO_E_FORMAT, "not an image: the bytes begin with %02x %02x %02x %02x; expected JPEG, PNG, WebP or GIF", data[0],

@@ -60,8 +60,10 @@ static gopro_status readable_shots(loop *p, gopro_error *err)
     if (p->n) memcpy(p->item, ls->train, p->n * sizeof *p->item);
     gp_view_config view;
     gp_backbone_views(&view, p->l->bb, o);
-    GP_TRY(gp_image_store_create_with(&p->store, p->j->data->root, p->item, p->n, bytes, gp_view_train_least(&view),
-                                      gp_opt_bool(o, "data.skip_bad"), gp_pool_size(p->l->bb->compute->pool), log_of(p), err));
+    gopro_status st = gp_image_store_create_with(&p->store, p->j->data->root, p->item, p->n, bytes, gp_view_train_least(&view),
+                                                 gp_opt_bool(o, "data.skip_bad"), gp_pool_size(p->l->bb->compute->pool), log_of(p), err);
+    if (st == GOPRO_E_DATA) gp_fail_in(err, st, "training images ('gopro data check' names every one that cannot be read)");
+    GP_TRY(st);
     p->n = gp_image_store_drop_bad(p->store, p->item, p->n);
     p->s->left_out = ls->n_train - p->n;
     if (p->n < ls->n_train)

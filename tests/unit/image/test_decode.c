@@ -91,7 +91,7 @@ static void test_foreign_bytes(void **state)
     expect_refused((const uint8_t *)"<!DOCTYPE html>", 15, "web page");
     expect_refused((const uint8_t *)"\x01\x02\x03\x04\x05", 5, "01 02 03 04");
     expect_refused((const uint8_t *)"\xff", 1, "not an image");
-    expect_refused((const uint8_t *)"version https://git-lfs.github.com/spec/v1", 42, "LFS");
+    expect_refused((const uint8_t *)"version https://git-lfs.github.com/spec/v1", 42, "git lfs pull");
 }
 
 /* Every proper prefix is refused (of lossy files: of those that lack pixels), and no prefix crashes. */
