@@ -98,6 +98,7 @@ int cmd_tokenize(cli *c)
     size_t cap = 0, number = 0;
     if (c->n_arg > 0) return cli_usage(c, "unexpected argument '%s'", c->arg[0]);
     if (!vocab) return cli_usage(c, "--vocab is missing");
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* an answer for each line, to a program that waits for it as well */
     gopro_status st = load_vocab(&t, vocab, &err);
     while (st == GOPRO_OK && !cli_interrupted() && getline(&line, &cap, stdin) >= 0) {
         number++;

@@ -86,6 +86,15 @@ expect 3 "standard input:1: no string 'text'" bad_line
 bad_json() { printf '{"text": "a"}\n{"text":\n' | "$gopro" tokenize --vocab m; }
 expect 3 "standard input:2" bad_json
 
+nul() { echo '{"text": "a\u0000"}' | "$gopro" tokenize --vocab m; }
+expect 3 'standard input:1:[0-9]+: holds \\u0000, which no text may contain' nul
+# A program that sends a line and waits gets its answer.
+coproc T { "$gopro" tokenize --vocab m; }
+echo '{"text": "a"}' >&"${T[1]}"
+check "no answer before the input ends" read -r -t 60 -u "${T[0]}" _
+eval "exec ${T[1]}>&-"
+wait "$T_PID"
+
 expect 2 "unexpected argument 'extra'" "$gopro" tokenize --vocab m extra
 # Interrupted while it waits for input: as every command.  (A shell's background jobs ignore SIGINT; Python's children need not.)
 check "an interrupted tokenize does not end with 130" python3 -c '
