@@ -70,14 +70,15 @@ static void free_rules(gp_data_rules *r)
 /* What there is of a dataset under the root. */
 static const char *state_of(const gp_known *k, const char *root)
 {
-    char *folder = root ? gp_path_join(root, k->folder) : NULL, *images = folder ? gp_known_images(k, folder) : NULL;
+    char *folder = root ? gp_path_join(root, k->folder) : NULL;
+    char *images = !folder ? NULL : k->sign ? gp_path_join(folder, k->sign) : gp_known_images(k, folder);
     char *list = folder ? gp_path_join(folder, k->split                       ? k->split
                                                : k->layout == GP_LAYOUT_LISTS ? "variants.txt"
                                                                               : "classnames.txt")
                         : NULL;
     const char *s = "-";
     if (list && gp_path_is_dir(folder)) {
-        const bool has_list = gp_path_exists(list), has_images = gp_path_is_dir(images);
+        const bool has_list = gp_path_exists(list), has_images = images && gp_path_is_dir(images);
         s = has_list && has_images ? "there" : has_list ? "no images" : has_images ? (k->split ? "no split file" : "no lists") : "empty";
     }
     free(folder);

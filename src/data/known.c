@@ -77,6 +77,7 @@ const gp_known gp_known_datasets[] = {
      .title = "StanfordCars",
      .folder = "stanford_cars",
      .images = "",
+     .sign = "cars_train",
      .split = "split_zhou_StanfordCars.json",
      .template_text = PHOTO,
      .classes = 196,

@@ -19,6 +19,7 @@ typedef enum gp_layout {
 typedef struct gp_known {
     const char *name, *title, *folder;
     const char *images; /* folder of the images, below folder; "" for folder itself */
+    const char *sign;   /* of images "": a folder below that is there if they are; else NULL */
     const char *split;  /* split file, or NULL */
     const char *template_text;
     bool template_not_in_7; /* the ensemble of 7 goes without it */

@@ -69,16 +69,23 @@ static gopro_status run_open(run *x, gopro_error *err)
 
 static gopro_status write_config(const run *x, gopro_error *err)
 {
-    char *path = gp_rundir_file(&x->dir, "config.yaml");
+    char *path = gp_rundir_file(&x->dir, "config.yaml"), *model = gp_strdup(x->q->bb->path), *data = gp_strdup(x->q->data);
     gp_str b = {0};
-    gp_str_addf(&b, "# model: %s\n# data: %s\n# subset: %s\n", x->q->bb->path, x->q->data, gp_subset_name(x->q->subset));
-    gopro_status st = gp_options_to_yaml(x->l->opt, &b);
+    gopro_status st = model && data ? GOPRO_OK : GOPRO_E_NOMEM;
+    if (st == GOPRO_OK) {
+        gp_plain_text(model); /* a line's end would end the comment */
+        gp_plain_text(data);
+        gp_str_addf(&b, "# model: %s\n# data: %s\n# subset: %s\n", model, data, gp_subset_name(x->q->subset));
+        st = gp_options_to_yaml(x->l->opt, &b);
+    }
     if (!path || b.failed || st != GOPRO_OK)
         st = gp_fail_nomem(err, b.len, "config.yaml");
     else
         st = gp_write_file(path, b.s, b.len, err);
     gp_str_free(&b);
     free(path);
+    free(model);
+    free(data);
     return st;
 }
 

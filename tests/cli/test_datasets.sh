@@ -114,6 +114,8 @@ check "one is named" test "$(grep -c missing.*: out.txt)" = 2
 copy dtd && rm w/dtd/split_zhou_DescribableTextures.json
 expect 3 "split 50/20/30 .*do not compare with published" "$gopro" data check dtd --root w
 check "a shuffle passes for the published split" grep -q "^FAULT the split file 'split_zhou_DescribableTextures.json' is missing" out.txt
+copy stanford_cars && rm -r w/stanford_cars/cars_*
+expect 0 '^stanford_cars .* no images ' "$gopro" data list --root w
 copy eurosat && rm w/eurosat/split_zhou_EuroSAT.json
 expect 3 "Annual Crop Land" "$gopro" data check eurosat --root w --per-class
 copy caltech-101 && rm w/caltech-101/split*.json && cp -r w/caltech-101/101_ObjectCategories/ibis w/caltech-101/101_ObjectCategories/BACKGROUND_Google
@@ -430,8 +432,15 @@ expect 0 "images, $(((n + 1) / 2)) classes" "$gopro" zeroshot --quiet $small --d
 check "a class without images is a base class" sh -c '! grep -q aardvark out.txt'
 expect 0 "images, $((n / 2)) classes" "$gopro" zeroshot --quiet $small --data listed --subset new
 
+# A path of several lines does not write into the configuration.
+ln -s fx $'odd\noptim: [' || exit 1
+expect 0 '' "$gopro" train $small --data $'odd\noptim: [' --out r_odd $few
+expect 0 '' "$gopro" train $small --data fx --out r_even --config r_odd/config.yaml
+
 # Left out is recorded.
 cp -r fx bad && head -c 60 "$first" >bad/train/"red circle"/000.png
+expect 3 "training images .'gopro data check' names every one that cannot be read.: image [0-9]+ of [0-9]+: image 'bad/train/red circle/000.png'" \
+    "$gopro" train $small --data bad --out r_worse $few shots=100
 expect 0 "1 of [0-9]+ training images cannot be read and are left out" "$gopro" train $small --data bad --out r_bad $few shots=100 data.skip_bad=1
 check "the record does not say that an image was left out" grep -q '"left_out": 1' r_bad/result.json
 expect 0 "" "$gopro" train --quiet $small --data fx --out r_good $few shots=100
