@@ -48,7 +48,7 @@ void ge_bench_used(ge_drawings *out, const ge_bench *b);
  * split. */
 void ge_bench_styles(ge_bench *b, const char *tables);
 
-/* DEST/NAME/{split.json,dataset.json,images/...} and DEST/index.tsv. */
+/* DEST/NAME/{split.json,dataset.json,styles.json,images/...} and DEST/index.tsv. */
 void ge_bench_write(const ge_bench *b, const char *dest);
 /* One PNG a dataset: a row of training drawings a class, alphabetically. */
 void ge_bench_sheets(const ge_bench *b, const char *dest);

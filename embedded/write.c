@@ -56,14 +56,18 @@ static void write_split(const ge_dataset *s, const char *dest)
     free(path);
     path = ge_fmt("%s/%s/dataset.json", dest, s->name);
     f = ge_create(path);
-    fprintf(f, "{\"name\": \"%s\",\n\"template\": \"%s\",\n\"styles\": {", s->name, s->template_text);
-    const char *comma = "";
+    fprintf(f, "{\"name\": \"%s\",\n\"template\": \"%s\"}\n", s->name, s->template_text);
+    ge_close(f, path);
+    free(path);
+    path = ge_fmt("%s/%s/styles.json", dest, s->name);
+    f = ge_create(path);
+    const char *comma = "{";
     for (size_t i = 0; i < s->n; i++) {
         if (s->item[i].part == GE_UNUSED) continue;
         fprintf(f, "%s\n\"%s\": \"%s\"", comma, s->item[i].path, s->item[i].style);
         comma = ",";
     }
-    fputs("}}\n", f);
+    fputs(*comma == '{' ? "{}\n" : "}\n", f);
     ge_close(f, path);
     free(path);
 }
