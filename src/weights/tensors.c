@@ -272,9 +272,7 @@ static gopro_status only_file(char **path, const char *folder, gopro_error *err)
     *path = NULL;
     GP_TRY(gp_list_dir(&names, &n, folder, err));
     for (size_t i = 0; i < n; i++) {
-        if (!ends(names[i], ".pt") && !ends(names[i], ".pth") && !ends(names[i], ".bin") && !ends(names[i], ".ckpt") &&
-            !ends(names[i], ".safetensors"))
-            continue;
+        if (!ends(names[i], ".pt") && !ends(names[i], ".pth") && !ends(names[i], ".bin") && !ends(names[i], ".safetensors")) continue;
         free(*path);
         *path = found++ ? NULL : gp_path_join(folder, names[i]);
     }
